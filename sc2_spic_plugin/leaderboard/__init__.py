@@ -1,0 +1,49 @@
+"""The leaderboard: protocols, result files, statistics, tables, plots and image-codec baselines."""
+
+from .codecs import CODECS, CodecPoint, CodedImage, codec_ladder, unavailable_reason
+from .meta import Meta
+from .per_image import PerImageRow, per_image_csv_path, read_per_image_csv, write_per_image_csv
+from .plot import plot_rate_accuracy
+from .point import Point
+from .preparation import build_preparation, check_transform
+from .protocol import Protocol, TimingRules, load_protocol, protocol_names
+from .provenance import code_version, collect_environment, collect_versions
+from .result import ResultFile
+from .statistics import bootstrap_interval, bpp_at_accuracy, bpp_at_drop, pareto_front, summarise
+from .styles import MethodStyle, method_style, register_method_style
+from .table import render_console, render_markdown
+
+__all__ = [
+    "CODECS",
+    "CodecPoint",
+    "CodedImage",
+    "Meta",
+    "MethodStyle",
+    "PerImageRow",
+    "Point",
+    "Protocol",
+    "ResultFile",
+    "TimingRules",
+    "bootstrap_interval",
+    "bpp_at_accuracy",
+    "bpp_at_drop",
+    "build_preparation",
+    "check_transform",
+    "code_version",
+    "codec_ladder",
+    "collect_environment",
+    "collect_versions",
+    "load_protocol",
+    "method_style",
+    "pareto_front",
+    "per_image_csv_path",
+    "plot_rate_accuracy",
+    "protocol_names",
+    "read_per_image_csv",
+    "register_method_style",
+    "render_console",
+    "render_markdown",
+    "summarise",
+    "unavailable_reason",
+    "write_per_image_csv",
+]

@@ -1,0 +1,187 @@
+"""Image codecs on the network's input, coded and decoded by sc2bench's own PILImageModule."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import ConfigError, DataError, nearest
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["CODECS", "Codec", "CodecLadder", "CodecPoint", "CodedImage", "codec_ladder", "unavailable_reason"]
+
+
+class Codec(NamedTuple):
+    """A Pillow format with fair settings and its default qualities, highest rate last."""
+
+    save_kwargs: Mapping[str, Any]
+    four: tuple[int, ...]
+    eight: tuple[int, ...]
+    needs: str  # what must be there: a Pillow feature or a package
+
+
+CODECS: dict[str, Codec] = {
+    "jpeg": Codec({"format": "JPEG", "optimize": True}, (5, 15, 35, 60), (5, 8, 12, 20, 35, 50, 65, 80), "jpg"),
+    "webp": Codec({"format": "WEBP", "method": 6}, (5, 20, 45, 75), (1, 5, 12, 25, 40, 55, 70, 85), "webp"),
+    "heic": Codec({"format": "HEIF"}, (10, 20, 35, 50), (5, 10, 15, 20, 28, 36, 45, 55), "pillow_heif"),
+    "png": Codec({"format": "PNG", "optimize": True}, (), (), "zlib"),
+}
+_LOSSLESS = ("png",)
+
+
+class CodedImage(NamedTuple):
+    """What the server sees, and what it cost."""
+
+    image: "Image.Image"
+    payload_bytes: int
+
+
+class CodecLadder(NamedTuple):
+    """The points that can be measured here, and why the others cannot."""
+
+    points: list["CodecPoint"]
+    skipped: dict[str, str]
+
+
+@dataclass(frozen=True)
+class CodecPoint:
+    """One codec at one quality.
+
+    Attributes:
+        codec: key of `CODECS`.
+        quality: the codec's own scale, 1 to 100 (HEIC from 0); None for lossless.
+        save_kwargs: Pillow options beyond the table's, for example `{"subsampling": "4:2:0"}` for JPEG.
+        scale: below 1 the image is reduced before coding and enlarged after decoding.
+    """
+
+    codec: str
+    quality: int | None = None
+    save_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Checks codec, quality and scale.
+
+        Raises:
+            ConfigError: an unknown codec, a quality outside its scale, or a scale outside (0, 1].
+        """
+        if self.codec not in CODECS:
+            raise ConfigError(f"Unknown codec `{self.codec}`. {nearest(self.codec, CODECS)}")
+        if self.codec in _LOSSLESS:
+            if self.quality is not None:
+                raise ConfigError(f"`{self.codec}` is lossless and has no quality.")
+        elif isinstance(self.quality, bool) or not isinstance(self.quality, int) or not 0 <= self.quality <= 100:
+            raise ConfigError(f"`{self.codec}` needs a whole quality from 0 to 100, got {self.quality!r}.")
+        if not 0 < self.scale <= 1:
+            raise ConfigError(f"The scale before coding must be above 0 and at most 1, got {self.scale}.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Every option Pillow is given."""
+        quality = {} if self.quality is None else {"quality": self.quality}
+        return {**CODECS[self.codec].save_kwargs, **quality, **self.save_kwargs}
+
+    @property
+    def name(self) -> str:
+        """Short name of the point: `q35`, `q35 4:2:0`, `q35 x0.5`."""
+        parts = ["lossless" if self.quality is None else f"q{self.quality}"]
+        parts += [str(value) for _, value in sorted(self.save_kwargs.items())]
+        parts += [f"x{self.scale:g}"] if self.scale != 1 else []
+        return " ".join(parts)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of everything that decides the bytes, the library version apart."""
+        values = {"codec": self.codec, "options": self.options, "scale": self.scale}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+    def transmit(self, image: "Image.Image") -> CodedImage:
+        """Codes an image and decodes it again.
+
+        Args:
+            image: resized and cropped as the protocol says, any mode that converts to RGB.
+
+        Returns:
+            The decoded RGB image in the size of the input, and the bytes of the coded one.
+
+        Raises:
+            ConfigError: the codec is not installed.
+            DataError: the codec failed on this image.
+        """
+        reason = unavailable_reason(self.codec)
+        if reason:
+            raise ConfigError(f"`{self.codec}` cannot be used: {reason}")
+        return self._transmit(image)
+
+    def _transmit(self, image: "Image.Image") -> CodedImage:
+        import torchvision  # noqa: F401 - sc2bench.transforms needs it imported first
+        from PIL import Image
+        from sc2bench.transforms.codec import PILImageModule
+
+        module = PILImageModule(returns_file_size=True, **self.options)
+        source = image.convert("RGB")
+        source.info.clear()  # Pillow would write comments, colour profiles and EXIF into the bytes
+        size = source.size
+        if self.scale != 1:
+            small = (max(1, round(size[0] * self.scale)), max(1, round(size[1] * self.scale)))
+            source = source.resize(small, Image.Resampling.LANCZOS)
+        try:
+            decoded, payload_bytes = module(source)
+            decoded = decoded.convert("RGB")  # Pillow decodes lazily: here
+        except (OSError, ValueError, RuntimeError, TypeError) as error:
+            raise DataError(f"`{self.codec}` {self.name} failed on an image of {size[0]}x{size[1]}: {error}") from error
+        if decoded.size != source.size:
+            raise DataError(f"`{self.codec}` {self.name} returned {decoded.size} for an image of {source.size}.")
+        return CodedImage(decoded if self.scale == 1 else decoded.resize(size, Image.Resampling.BICUBIC), payload_bytes)
+
+
+def unavailable_reason(codec: str) -> str | None:
+    """Returns why a codec cannot be used here and what to do, or None if it can; registers Pillow plugins it needs.
+
+    Raises:
+        ConfigError: an unknown codec.
+    """
+    if codec not in CODECS:
+        raise ConfigError(f"Unknown codec `{codec}`. {nearest(codec, CODECS)}")
+    needs = CODECS[codec].needs
+    if needs == "pillow_heif":
+        try:
+            import pillow_heif
+        except ImportError:
+            return "the package pillow-heif is not installed; `pip install pillow-heif`"
+        pillow_heif.register_heif_opener()
+        if not pillow_heif.libheif_info().get("HEIF"):
+            return "this build of pillow-heif has no HEVC encoder; install the wheel from the package registry"
+        return None
+    from PIL import features
+
+    return None if features.check(needs) else f"this build of Pillow lacks {needs}; `pip install --upgrade pillow`"
+
+
+def codec_ladder(codecs: Iterable[str] = ("jpeg", "webp", "heic"), qualities: int = 4) -> CodecLadder:
+    """Returns the default points of several codecs; a codec that is not installed is skipped with the reason.
+
+    Args:
+        codecs: keys of `CODECS`; a lossless one gives a single point.
+        qualities: 4 or 8 per codec.
+
+    Raises:
+        ConfigError: an unknown codec, or another number of qualities.
+    """
+    if qualities not in (4, 8):
+        raise ConfigError(f"Default ladders have 4 or 8 qualities, got {qualities}; list other points one by one.")
+    points: list[CodecPoint] = []
+    skipped: dict[str, str] = {}
+    for codec in codecs:
+        reason = unavailable_reason(codec)
+        if reason:
+            skipped[codec] = reason
+        elif codec in _LOSSLESS:
+            points.append(CodecPoint(codec))
+        else:
+            ladder = CODECS[codec].four if qualities == 4 else CODECS[codec].eight
+            points += [CodecPoint(codec, quality) for quality in ladder]
+    return CodecLadder(points, skipped)

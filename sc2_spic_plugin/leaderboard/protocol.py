@@ -1,0 +1,193 @@
+"""The evaluation protocol: which images, how prepared, over which pixels bits are counted, timed how."""
+
+import dataclasses
+import hashlib
+import json
+import site
+import sysconfig
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import ConfigError, nearest
+
+__all__ = ["INTERPOLATIONS", "TASKS", "Protocol", "TimingRules", "load_protocol", "protocol_names"]
+
+TASKS = ("classification", "segmentation")
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimingRules:
+    """How latency is measured: the median of `repeats` runs after `warm_up` runs that do not count."""
+
+    batch_size: int = 1
+    warm_up: int = 5
+    repeats: int = 20
+
+    def __post_init__(self) -> None:
+        """Checks the counts."""
+        _check_count("timing.batch_size", self.batch_size, 1)
+        _check_count("timing.warm_up", self.warm_up, 0)
+        _check_count("timing.repeats", self.repeats, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """One way of evaluating; points measured under different protocols never share a table.
+
+    Attributes:
+        name: what tables call it.
+        task: `classification` or `segmentation`.
+        resize: shorter side in pixels, or None to leave the size as it is.
+        crop: side of the centre crop in pixels, or None for no crop.
+        interpolation: one of `INTERPOLATIONS`.
+        denominator: (H, W), the image pixels that bits are divided by.
+        selection: dataset id (of the config) whose images select checkpoints.
+        report: dataset id whose images are reported; never the selection's.
+        batch_size: images per batch when accuracy and sizes are measured.
+        device: torch device string.
+        threads: CPU threads, or None for the library's own choice.
+        timing: rules for latency.
+    """
+
+    name: str
+    task: str = "classification"
+    resize: int | None
+    crop: int | None
+    interpolation: str = "bilinear"
+    denominator: tuple[int, int]
+    selection: str
+    report: str
+    batch_size: int = 32
+    device: str = "cpu"
+    threads: int | None = None
+    timing: TimingRules = field(default_factory=TimingRules)
+
+    def __post_init__(self) -> None:
+        """Checks every value.
+
+        Raises:
+            ConfigError: a value that cannot be used, or the same images for selection and report.
+        """
+        for key in ("name", "device", "selection", "report"):
+            value = getattr(self, key)
+            if not isinstance(value, str) or not value.strip():
+                raise ConfigError(f"Protocol key `{key}` must be a non-empty text, got {value!r}.")
+        for key, known in (("task", TASKS), ("interpolation", INTERPOLATIONS)):
+            if getattr(self, key) not in known:
+                raise ConfigError(f"Protocol key `{key}`: {nearest(str(getattr(self, key)), known)}")
+        for key in ("resize", "crop", "threads"):
+            if getattr(self, key) is not None:
+                _check_count(key, getattr(self, key), 1)
+        _check_count("batch_size", self.batch_size, 1)
+        if not isinstance(self.denominator, list | tuple) or len(self.denominator) != 2:
+            raise ConfigError(f"Protocol key `denominator` must be [H, W] in pixels, got {self.denominator!r}.")
+        for side in self.denominator:
+            _check_count("denominator", side, 1)
+        object.__setattr__(self, "denominator", tuple(self.denominator))
+        if self.selection == self.report:
+            raise ConfigError(
+                f"Protocol `{self.name}`: `selection` and `report` are both `{self.report}`; a checkpoint must not be "
+                "selected on the images a table reports. Hold images out of the training set and name them here."
+            )
+
+    @property
+    def pixels(self) -> int:
+        """Image pixels that bits are divided by."""
+        return self.denominator[0] * self.denominator[1]
+
+    @property
+    def sha256(self) -> str:
+        """Digest of every value, so that two protocols of one name are told apart."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns plain values, as the YAML file has them."""
+        return {**dataclasses.asdict(self), "denominator": list(self.denominator)}
+
+    def bits_per_image_pixel(self, payload_bytes: float) -> float:
+        """Returns the rate in bits per image pixel of a payload (bytes per image)."""
+        return payload_bytes * 8 / self.pixels
+
+    def check_dataset_ids(self, known: Iterable[str]) -> None:
+        """Checks that a config has the data sets named here.
+
+        Raises:
+            ConfigError: one is missing; the message names the nearest.
+        """
+        known = list(known)
+        for key in ("selection", "report"):
+            if getattr(self, key) not in known:
+                raise ConfigError(
+                    f"Protocol `{self.name}` needs the data set `{getattr(self, key)}` ({key}), which the config "
+                    f"does not have. {nearest(getattr(self, key), known)}"
+                )
+
+
+def _check_count(key: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"Protocol key `{key}` must be a whole number of at least {least}, got {value!r}.")
+
+
+def _folders() -> list[Path]:
+    shipped = Path("benchmarks") / "protocols"
+    package = Path(__file__).resolve().parents[1]
+    bases = [package, package.parent]  # installed, or beside the package in a checkout
+    bases += [Path(base) / "share" / "sc2_spic_plugin" for base in (sysconfig.get_path("data"), site.getuserbase())]
+    return [base / shipped for base in bases if (base / shipped).is_dir()]
+
+
+def protocol_names() -> list[str]:
+    """Returns the names of the protocols shipped with the project."""
+    return sorted({path.stem for folder in _folders() for path in folder.glob("*.yaml")})
+
+
+def _find(path_or_name: str | Path) -> Path:
+    path = Path(path_or_name)
+    if path.suffix in (".yaml", ".yml"):
+        if path.is_file():
+            return path
+        raise ConfigError(f"There is no protocol file at {path}. Shipped by name: {', '.join(protocol_names())}.")
+    for folder in _folders():
+        if (folder / f"{path_or_name}.yaml").is_file():
+            return folder / f"{path_or_name}.yaml"
+    raise ConfigError(f"There is no protocol named `{path_or_name}`. {nearest(str(path_or_name), protocol_names())}")
+
+
+def _checked_keys(values: object, kind: type, where: str) -> dict[str, Any]:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where} must hold `key: value` lines, got {type(values).__name__}.")
+    fields = dataclasses.fields(kind)
+    known = [item.name for item in fields]
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key `{key}`. {nearest(str(key), known)}")
+    required = (f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING)
+    missing = [name for name in required if name not in values]
+    if missing:
+        raise ConfigError(f"{where}: missing {', '.join(f'`{name}`' for name in missing)}.")
+    return dict(values)
+
+
+def load_protocol(path_or_name: str | Path) -> Protocol:
+    """Reads a protocol from a YAML file or, by name, from those shipped in `benchmarks/protocols/`.
+
+    Args:
+        path_or_name: `imagenette-160`, or a path that ends in .yaml or .yml.
+
+    Raises:
+        ConfigError: no such protocol, not YAML, an unknown or missing key, or a value that cannot be used.
+    """
+    path = _find(path_or_name)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    values = _checked_keys(content, Protocol, str(path))
+    if "timing" in values:
+        values["timing"] = TimingRules(**_checked_keys(values["timing"], TimingRules, f"{path}, timing"))
+    return Protocol(**values)

@@ -1,0 +1,135 @@
+"""Statistics of the comparison: bootstrap intervals, the Pareto front, the rate needed for an accuracy."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import DataError
+
+__all__ = ["Interval", "Summary", "bootstrap_interval", "bpp_at_accuracy", "bpp_at_drop", "pareto_front", "summarise"]
+
+
+class RatePoint(Protocol):
+    """Anything with a rate and an accuracy."""
+
+    @property
+    def bpp(self) -> float | None: ...
+
+    @property
+    def accuracy(self) -> float: ...
+
+
+P = TypeVar("P", bound=RatePoint)
+
+
+class Interval(NamedTuple):
+    """Ends of a confidence interval."""
+
+    low: float
+    high: float
+
+
+class Summary(NamedTuple):
+    """Location and spread of one measured quantity."""
+
+    mean: float
+    median: float
+    std: float
+    low: float
+    high: float
+    samples: int
+
+
+def _finite(values: ArrayLike) -> np.ndarray:
+    array = np.asarray(values, dtype=np.float64).reshape(-1)
+    if array.size == 0 or not np.isfinite(array).all():
+        raise DataError("Statistics need at least one value, all of them finite.")
+    return array
+
+
+def summarise(values: ArrayLike) -> Summary:
+    """Returns mean, median, standard deviation (n - 1; 0 for one value), minimum, maximum and count."""
+    array = _finite(values)
+    std = float(array.std(ddof=1)) if array.size > 1 else 0.0
+    return Summary(
+        float(array.mean()), float(np.median(array)), std, float(array.min()), float(array.max()), array.size
+    )
+
+
+def bootstrap_interval(values: ArrayLike, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
+    """Returns the percentile bootstrap interval of the mean over images.
+
+    Drawing n images with replacement is a multinomial draw over the distinct values, so 50,000 right-or-wrong
+    answers cost two counts per resample. The result does not depend on the order of the images.
+
+    Args:
+        values: one value per image, for example 100 * correct.
+        level: confidence level, between 0 and 1.
+        resamples: bootstrap samples.
+        seed: of the generator made here; no global state is touched.
+
+    Raises:
+        DataError: no values, one that is not finite, or a level outside (0, 1).
+    """
+    array = _finite(values)
+    if not 0 < level < 1 or resamples < 1:
+        raise DataError(f"A bootstrap needs a level between 0 and 1 and a resample or more: {level}, {resamples}.")
+    distinct, counts = np.unique(array, return_counts=True)
+    generator = np.random.default_rng(seed)
+    means: list[np.ndarray] = []
+    chunk = max(1, 4_000_000 // distinct.size)
+    for start in range(0, resamples, chunk):
+        draws = generator.multinomial(array.size, counts / array.size, size=min(chunk, resamples - start))
+        means.append(draws @ distinct / array.size)
+    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))
+
+
+def pareto_front(points: Iterable[P]) -> list[P]:
+    """Returns the points that no other beats, by ascending rate; accuracy ascends strictly along them.
+
+    Of several points with the same rate and accuracy the first is kept; points without a rate are left out.
+    """
+    rated = [point for point in points if point.bpp is not None]
+    front: list[P] = []
+    for point in sorted(rated, key=lambda p: (p.bpp or 0.0, -p.accuracy)):
+        if not front or point.accuracy > front[-1].accuracy:
+            front.append(point)
+    return front
+
+
+def bpp_at_accuracy(points: Sequence[RatePoint], accuracy: float, clamp: bool = True) -> float | None:
+    """Returns the rate at which a method reaches an accuracy, interpolated along its Pareto front.
+
+    Linear in log rate between neighbours, never extrapolated, and never falling as the accuracy asked for rises.
+
+    Args:
+        points: one method's points.
+        accuracy: percent.
+        clamp: below the front's lowest accuracy, return the lowest measured rate (an upper bound) instead of None.
+
+    Returns:
+        Bits per image pixel, or None where no point reaches the accuracy.
+    """
+    front = pareto_front(points)
+    if not front or accuracy > front[-1].accuracy:
+        return None
+    if accuracy <= front[0].accuracy:
+        return front[0].bpp if clamp or accuracy == front[0].accuracy else None
+    rates = [float(point.bpp or 0.0) for point in front]
+    upper = next(index for index, point in enumerate(front) if point.accuracy >= accuracy)
+    below, above = front[upper - 1].accuracy, front[upper].accuracy
+    share = (accuracy - below) / (above - below)
+    if rates[upper - 1] <= 0:  # no logarithm: linear in rate
+        return rates[upper] * share
+    if share == 1:
+        return rates[upper]
+    return math.exp((1 - share) * math.log(rates[upper - 1]) + share * math.log(rates[upper]))
+
+
+def bpp_at_drop(points: Sequence[RatePoint], original: float, drop: float) -> float | None:
+    """Returns the rate at `original` - `drop` accuracy points (see `bpp_at_accuracy`), or None if not reached."""
+    return bpp_at_accuracy(points, original - drop)

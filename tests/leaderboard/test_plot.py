@@ -1,0 +1,79 @@
+"""Plots: files that are written whole and alike, fixed styles, and what must not share a picture."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sc2_spic_plugin.errors import ConfigError, DataError
+from sc2_spic_plugin.leaderboard import MethodStyle, method_style, plot_rate_accuracy, register_method_style
+from sc2_spic_plugin.leaderboard.styles import METHOD_STYLES
+
+
+def test_png_and_svg_show_every_method_and_are_the_same_bytes_each_time(tmp_path: Path, board) -> None:
+    first, second = (plot_rate_accuracy(board, tmp_path / name / "p.png") for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+    image = Image.open(first).convert("RGB")
+    colours = {colour for _, colour in image.getcolors(1 << 24)}
+    for result in board:
+        colour = method_style(result.meta.method).colour
+        assert tuple(int(colour[index : index + 2], 16) for index in (1, 3, 5)) in colours
+    svgs = [plot_rate_accuracy(board, tmp_path / name / "p.svg").read_bytes() for name in "ab"]
+    assert svgs[0] == svgs[1] and svgs[0].startswith(b"<?xml")
+
+
+def test_bypassed_segmentation_points_without_sizes_or_intervals_are_drawn(tmp_path: Path, make_result) -> None:
+    import dataclasses
+
+    result = make_result(task="classification", bypassed=True, supervision="unsupervised")
+    bare = [
+        dataclasses.replace(p, payload_bytes=None, confidence_low=None, confidence_high=None) for p in result.points
+    ]
+    bare = [dataclasses.replace(p, miou=p.top1, top1=None) for p in bare]
+    meta = dataclasses.replace(result.meta, task="segmentation")
+    path = plot_rate_accuracy([dataclasses.replace(result, points=bare, meta=meta)], tmp_path / "p.svg", title="t")
+    assert b"</svg>" in path.read_bytes()
+
+
+def test_what_must_not_share_a_plot_or_cannot_be_drawn_is_refused(tmp_path: Path, make_result) -> None:
+    with pytest.raises(ConfigError, match="never share a plot"):
+        plot_rate_accuracy([make_result(), make_result(protocol="other")], tmp_path / "p.png")
+    with pytest.raises(ConfigError, match=r".png or .svg, got `p.jpg`"):
+        plot_rate_accuracy([make_result()], tmp_path / "p.jpg")
+    with pytest.raises(DataError, match="evaluate a method first"):
+        plot_rate_accuracy([], tmp_path / "p.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_registered_styles_are_told_apart_by_marker_where_their_greys_are_close() -> None:
+    def grey(style: MethodStyle) -> float:
+        red, green, blue = (int(style.colour[index : index + 2], 16) for index in (1, 3, 5))
+        return 0.299 * red + 0.587 * green + 0.114 * blue
+
+    styles = [style for style in METHOD_STYLES.values() if style.marker]
+    pairs = [(a, b) for a in styles for b in styles if a.label < b.label]
+    assert pairs and all(a.marker != b.marker or abs(grey(a) - grey(b)) > 25 for a, b in pairs)
+    assert len({style.colour for style in styles}) == len(styles)
+
+
+def test_an_unregistered_method_has_a_style_that_depends_on_its_name_alone(monkeypatch) -> None:
+    monkeypatch.setattr("sc2_spic_plugin.leaderboard.styles.METHOD_STYLES", METHOD_STYLES.copy())
+    style = method_style("my_codec")
+    assert style == method_style("my_codec") and style.label == "my codec"
+    register_method_style("my_codec", style._replace(marker="s"))
+    assert method_style("my_codec").marker == "s"
+    with pytest.raises(ConfigError, match="`jpeg` has a style already"):
+        register_method_style("jpeg", style)
+
+
+def test_no_leaderboard_file_imports_drawing_console_or_host_packages_before_they_are_used() -> None:
+    import sc2_spic_plugin.leaderboard as leaderboard
+
+    files = sorted(Path(leaderboard.__file__).parent.glob("*.py"))
+    assert "plot.py" in [path.name for path in files]
+    for path in files:
+        for node in ast.parse(path.read_text()).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+            assert not {name.split(".")[0] for name in names} & {"matplotlib", "rich", "sc2bench", "pillow_heif"}, path

@@ -1,0 +1,134 @@
+"""Protocols: what a file may say, what is refused, and agreement with a data set's transform."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from torchvision import transforms as T
+from torchvision.transforms import v2
+
+from sc2_spic_plugin.errors import ConfigError
+from sc2_spic_plugin.leaderboard import (
+    Protocol,
+    build_preparation,
+    check_transform,
+    load_protocol,
+    protocol_names,
+)
+
+BASE = {
+    "name": "p",
+    "resize": 256,
+    "crop": 224,
+    "denominator": (224, 224),
+    "selection": "d/held_out",
+    "report": "d/val",
+}
+
+
+def _written(folder: Path, text: str) -> Path:
+    path = folder / "p.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_every_shipped_protocol_loads_by_name_and_is_called_like_its_file() -> None:
+    assert {"imagenet-224", "imagenette-160", "synthetic-64"} <= set(protocol_names())
+    assert [load_protocol(name).name for name in protocol_names()] == protocol_names()
+    assert load_protocol("imagenette-160").denominator == (160, 160)
+
+
+def test_a_protocol_written_out_and_read_again_is_the_same(tmp_path: Path) -> None:
+    import yaml
+
+    protocol = load_protocol("imagenet-224")
+    again = load_protocol(_written(tmp_path, yaml.safe_dump(protocol.as_dict())))
+    assert again == protocol and again.sha256 == protocol.sha256
+    assert Protocol(**BASE).sha256 != Protocol(**{**BASE, "resize": 232}).sha256
+
+
+def test_the_rate_divides_bits_by_the_denominator() -> None:
+    assert Protocol(**BASE).bits_per_image_pixel(6272) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: p\nrezise: 3\n", "unknown key `rezise`. Did you mean `resize`"),
+        ("name: p\nresize: 3\n", "missing `crop`, `denominator`, `selection`, `report`"),
+        ("- a\n", "must hold `key: value` lines"),
+        ("name: [\n", "is not YAML"),
+        (
+            "{name: p, resize: 8, crop: 8, denominator: [8, 8], selection: a, report: b, timing: {warmup: 1}}",
+            "`warmup`. Did you mean `warm_up`",
+        ),
+    ],
+)
+def test_a_file_that_is_no_protocol_is_refused_with_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message.replace("[", r"\[")):
+        load_protocol(_written(tmp_path, text))
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="imagenette-160"):
+        load_protocol("imagenete-160")
+    with pytest.raises(ConfigError, match="no protocol file at"):
+        load_protocol(tmp_path / "absent.yaml")
+
+
+def test_selection_and_report_must_differ() -> None:
+    with pytest.raises(ConfigError, match="must not be selected on the images a table reports"):
+        Protocol(**{**BASE, "selection": "d/val"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("resize", 0),
+        ("crop", 1.5),
+        ("denominator", (224,)),
+        ("interpolation", "bilinaer"),
+        ("task", "x"),
+        ("report", ""),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_by_its_key(key: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"`{key}`"):
+        Protocol(**{**BASE, key: value})
+
+
+def test_a_config_without_the_named_data_set_is_refused() -> None:
+    Protocol(**BASE).check_dataset_ids(["d/train", "d/held_out", "d/val"])
+    with pytest.raises(ConfigError, match=r"`d/held_out` \(selection\)"):
+        Protocol(**BASE).check_dataset_ids(["d/train", "d/val"])
+
+
+def test_the_transform_the_protocol_describes_is_accepted() -> None:
+    tail = [T.ToTensor(), T.Normalize([0.5] * 3, [0.5] * 3)]
+    check_transform(Protocol(**BASE), T.Compose([T.Compose([T.Resize(256)]), T.CenterCrop((224, 224)), *tail]))
+    check_transform(Protocol(**BASE), v2.Compose([v2.Resize(256), v2.CenterCrop(224)]))
+    check_transform(Protocol(**{**BASE, "resize": None, "crop": None}), T.Compose(tail))
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([T.Resize(232), T.CenterCrop(224)], "resize 232, protocol `p` says 256"),
+        ([T.Resize((256, 200)), T.CenterCrop(224)], r"resize \(256, 200\)"),
+        ([T.Resize(256), T.CenterCrop(192)], "crop 192"),
+        ([T.Resize(256)], "crop none"),
+        ([T.Resize(256, interpolation=T.InterpolationMode.BICUBIC), T.CenterCrop(224)], "interpolation bicubic"),
+        ([T.RandomResizedCrop(224)], "`RandomResizedCrop`, which is random"),
+        ([T.CenterCrop(224), T.Resize(256)], "crops before it resizes"),
+    ],
+)
+def test_a_transform_that_differs_is_refused_naming_the_difference(steps: list, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_transform(Protocol(**BASE), T.Compose(steps))
+
+
+def test_prepared_images_have_the_crop_of_the_protocol_and_equal_torchvisions() -> None:
+    image = Image.effect_noise((300, 270), 60)
+    prepared = build_preparation(Protocol(**BASE))(image)
+    expected = T.CenterCrop(224)(T.Resize(256)(image.convert("RGB")))
+    assert prepared.size == (224, 224) and prepared.tobytes() == expected.tobytes()

@@ -1,0 +1,101 @@
+"""Tables: what shares one, what stands in it, and what a dash means."""
+
+import dataclasses
+
+import pytest
+
+from sc2_spic_plugin.errors import DataError
+from sc2_spic_plugin.leaderboard import render_console, render_markdown
+
+
+def _rows(markdown: str) -> list[list[str]]:
+    return [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in markdown.splitlines() if line[:1] == "|"
+    ]
+
+
+def _console(tables: list, width: int = 200) -> str:
+    from rich.console import Console
+
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    for table in tables:
+        console.print(table)
+    return console.export_text()
+
+
+def test_every_point_is_one_row_with_as_many_cells_as_there_are_headings(board) -> None:
+    rows = _rows(render_markdown(board))
+    assert len(rows) == 2 + sum(len(result.points) for result in board)
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert rows[2][0] == "original network" and rows[3][0] == "send the label"
+
+
+def test_a_row_states_accuracy_interval_rate_sizes_and_ratios(board) -> None:
+    heading, _, *rows = _rows(render_markdown(board))
+    row = dict(
+        zip(heading, next(r for r in rows if r[0] == "SPIC (supervised)" and r[2].startswith("u1")), strict=True)
+    )
+    assert row["Top-1 %"] == "85.20 [84.1, 86.2]" and row["bpp"] == "0.0187" and row["Payload B"] == "60.0"
+    assert row["Code B"] == "59.0" and row["Harness KB"] == "0.160" and row["Encoder KB"] == "29,116"
+    assert row["Point"] == r"u1 \*"
+    jpeg = 1545 * (2973 / 1545) ** ((85.2 - 83.7) / (86.5 - 83.7))
+    assert float(row["JPEG ÷ this"]) == pytest.approx(jpeg / 60, abs=0.05)
+
+
+def test_what_was_not_measured_or_cannot_be_compared_is_a_dash(board) -> None:
+    heading, _, *rows = _rows(render_markdown(board))
+    original = dict(zip(heading, rows[0], strict=True))
+    assert original["Top-1 %"].startswith("87.50")
+    assert {original[name] for name in ("bpp", "Payload B", "Code B", "Harness KB", "JPEG ÷ this")} == {"–"}  # noqa: RUF001
+    jpeg = dict(zip(heading, next(row for row in rows if row[0] == "JPEG"), strict=True))
+    assert jpeg["JPEG ÷ this"] == "–" and jpeg["Split"] == "–"  # noqa: RUF001
+
+
+@pytest.mark.parametrize("field", ["protocol", "dataset", "network", "network_sha256", "protocol_sha256"])
+def test_results_of_different_protocols_data_sets_or_networks_never_share_a_table(make_result, field: str) -> None:
+    results = [make_result(), make_result("jpeg", **{field: "other"})]
+    text = render_markdown(results)
+    assert text.count("## ") == 2 and len(render_console(results)) == 2
+    first, second = (part.splitlines()[0] for part in text.split("## ")[1:])
+    assert first != second
+
+
+def test_every_heading_is_explained_in_one_line(board) -> None:
+    text = render_markdown(board)
+    for heading in _rows(text)[0]:
+        assert text.count(f"- **{heading}**: ") == 1
+
+
+def test_bypassed_and_published_rows_are_marked_and_stay_off_the_front(make_result) -> None:
+    cheat = make_result("spic_l1", [(1.0, 98.0)], bypassed=True)
+    text = render_markdown([cheat, make_result(), make_result("spic", [(0.5, 98.5)], bits="published")])
+    rows = _rows(text)[2:]
+    assert ["SPIC, l1 (bypassed)", "u0"] in [row[:2] for row in rows]
+    assert ["SPIC (as published)", "u0"] in [row[:2] for row in rows]
+    assert sum("\\*" in row[1] for row in rows) == 3
+    assert "except where a row says otherwise" in text
+
+
+def test_points_of_several_seeds_are_told_apart(make_result) -> None:
+    result = make_result(rates=[(10.0, 80.0)])
+    other = dataclasses.replace(result.points[0], seed=1, bpp=1.0)
+    rows = _rows(render_markdown([dataclasses.replace(result, points=[*result.points, other])]))
+    assert [row[1] for row in rows[2:]] == [r"u0 seed 0 \*", "u0 seed 1"]
+
+
+def test_signs_that_markdown_would_read_are_escaped(make_result) -> None:
+    rows = _rows(render_markdown([make_result("a|b*c")]))
+    assert rows[2][0] == r"a\|b\*c"
+
+
+def test_the_console_shows_the_same_cells_and_leaves_out_named_columns_where_the_line_is_short(board) -> None:
+    wide = _console(render_console(board))
+    assert "85.20 [84.1, 86.2]" in wide and "Harness KB" in wide and "Left out" not in wide
+    narrow = _console(render_console(board, width=110), 110)
+    assert "Left out for lack of width: Entropic Student ÷ this" in narrow and "29,116" not in narrow
+    assert "85.20 [84.1, 86.2]" in narrow and "Harness KB" in narrow
+
+
+def test_a_table_of_nothing_is_refused() -> None:
+    with pytest.raises(DataError, match="evaluate a method first"):
+        render_markdown([])
