@@ -1,0 +1,124 @@
+"""Measured sizes per image: code, payload and harness bytes, whatever the batch size."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from sc2bench.analysis import BaseAnalyzer
+from torch import distributed
+from torchdistill.common.constant import def_logger
+from torchdistill.common.file_util import get_binary_object_size
+
+from ..errors import ConfigError
+
+__all__ = ["ImageSizes", "SpicSizeAnalyzer"]
+
+logger = def_logger.getChild(__name__)
+
+
+class ImageSizes(NamedTuple):
+    """Sizes of one image: bytes of code, of the payload, of the harness's pickled object, and image pixels (or 0)."""
+
+    code_bytes: int
+    payload_bytes: int
+    harness_bytes: int
+    image_pixels: int
+
+
+class SpicSizeAnalyzer(BaseAnalyzer):
+    """Keeps the sizes of every image and prints their mean and standard deviation, gathered over ranks.
+
+    It reads what SPIC models, sc2bench's entropy bottlenecks (`strings`, `shape`) and codec wrappers (a number of
+    bytes) hand to analyzers. Bits per image pixel need the image size, which SPIC models pass on and others need here.
+
+    Args:
+        image_size: [height, width] of the images, for models that do not tell.
+
+    In a config:
+
+        analyzer_configs:
+          - key: 'SpicSizeAnalyzer'
+            kwargs: {image_size: [224, 224]}
+    """
+
+    def __init__(self, image_size: Sequence[int] | None = None) -> None:
+        self.image_size = None if image_size is None else (int(image_size[0]), int(image_size[1]))
+        self.images: list[ImageSizes] = []
+
+    def analyze(self, compressed_obj: Any) -> None:
+        """Records a compressed object handed over by a model of the host."""
+        self.record(compressed_obj)
+
+    def record(
+        self,
+        compressed_obj: Any,
+        code_bytes: Sequence[int] | None = None,
+        image_size: tuple[int, int] | None = None,
+    ) -> None:
+        """Records the images of one compressed object.
+
+        Args:
+            compressed_obj: `{"strings": [[bytes, ...], ...], "shape": ...}` or a number of bytes (one image).
+            code_bytes: bytes of entropy-coded symbols per image; by default the whole payload.
+            image_size: (height, width) of these images.
+
+        Raises:
+            ConfigError: an object of another kind.
+        """
+        height, width = image_size or self.image_size or (0, 0)
+        if isinstance(compressed_obj, int | np.integer):
+            size = int(compressed_obj)
+            self.images.append(ImageSizes(size, size, size, height * width))
+            return
+        if not isinstance(compressed_obj, Mapping) or "strings" not in compressed_obj:
+            raise ConfigError(
+                f"SpicSizeAnalyzer cannot measure a {type(compressed_obj).__name__}: expected a number of bytes or a "
+                "dict with `strings`. Use sc2bench's FileSizeAnalyzer for this model."
+            )
+        streams = compressed_obj["strings"]
+        for index in range(len(streams[0])):
+            strings = [stream[index] for stream in streams]
+            payload = sum(len(string) for string in strings)
+            single = {**compressed_obj, "strings": [[string] for string in strings]}
+            self.images.append(
+                ImageSizes(
+                    payload if code_bytes is None else code_bytes[index],
+                    payload,
+                    int(get_binary_object_size(single, unit_size=1)),
+                    height * width,
+                )
+            )
+
+    def gathered(self) -> list[ImageSizes]:
+        """Returns the sizes of all ranks, rank after rank."""
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return list(self.images)
+        parts: list[list[ImageSizes]] = [[] for _ in range(distributed.get_world_size())]
+        distributed.all_gather_object(parts, self.images)
+        return [sizes for part in parts for sizes in part]
+
+    def summary(self) -> dict[str, tuple[float, float]]:
+        """Returns mean and standard deviation (population) of each size, and of bits per image pixel where known."""
+        images = self.gathered()
+        if not images:
+            return {}
+        table = np.asarray(images, dtype=np.float64)
+        columns = {
+            "code_bytes": table[:, 0],
+            "payload_bytes": table[:, 1],
+            "harness_kilobytes": table[:, 2] / 1024,
+        }
+        if (table[:, 3] > 0).all():
+            columns["bits_per_image_pixel"] = table[:, 1] * 8 / table[:, 3]
+        return {name: (float(column.mean()), float(column.std())) for name, column in columns.items()}
+
+    def summarize(self) -> None:
+        """Prints one line per size."""
+        summary = self.summary()
+        count = len(self.gathered())
+        for name, (mean, std) in summary.items():
+            logger.info(f"{name}: mean {mean:.4f} std {std:.4f} for {count} images")
+
+    def clear(self) -> None:
+        """Forgets all images."""
+        self.images.clear()

@@ -1,0 +1,208 @@
+"""The console command `sc2-spic`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from ..errors import ConfigError, SpicError
+from ..version import __version__
+from .progress import console
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="SPIC in the compression benchmark harness: train, measure in real bytes, compare.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+configs_app = typer.Typer(help="The configs that come with the package.", no_args_is_help=True)
+app.add_typer(configs_app, name="configs")
+
+Config = Annotated[str, typer.Argument(help="a config file, or the name of a shipped one (`sc2-spic configs list`)")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="replace a value of the config, dotted path")
+]
+
+
+def _overrides(assignments: list[str] | None) -> dict[str, Any]:
+    """Parses `a.b.c=value`; values are YAML."""
+    overrides: dict[str, Any] = {}
+    for assignment in assignments or []:
+        path, equals, value = assignment.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"--set takes PATH=VALUE, got `{assignment}`.")
+        overrides[path] = yaml.safe_load(value)
+    return overrides
+
+
+@app.command()
+def run(
+    config: Config,
+    out: Annotated[Path, typer.Option(help="folder for config, checkpoint, result.json and per-image table")],
+    test_only: Annotated[bool, typer.Option("--test-only", help="measure a checkpoint, train nothing")] = False,
+    checkpoint: Annotated[Path | None, typer.Option(help="the checkpoint for --test-only")] = None,
+    protocol: Annotated[str | None, typer.Option(help="protocol name or file; by default the config's")] = None,
+    device: Annotated[str, typer.Option(help="torch device")] = "cpu",
+    precision: Annotated[str, typer.Option(help="fp32, or bf16 for training under autocast")] = "fp32",
+    seed: Annotated[int, typer.Option(help="of all random generators")] = 0,
+    calibrate: Annotated[bool, typer.Option(help="recount the coding tables exactly after training")] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace results that are in the folder")] = False,
+    values: Set = None,
+) -> None:
+    """Train and measure what a config describes."""
+    from ..leaderboard import per_image_csv_path, render_console, write_per_image_csv
+    from .running import RunOptions, run_config
+
+    target = out / "result.json"
+    if target.exists() and not overwrite:
+        raise ConfigError(f"{target} exists; choose another --out, or pass --overwrite.")
+    measured = run_config(
+        config,
+        out,
+        RunOptions(test_only, checkpoint, protocol, device, precision, seed, calibrate, _overrides(values)),
+    )
+    result = measured.result()
+    result.save(target, overwrite=True)
+    write_per_image_csv(per_image_csv_path(target, measured.point.unit), measured.evaluation.rows())
+    for table in render_console([result], width=console.width):
+        console.print(table)
+    typer.echo(str(target))
+
+
+@app.command()
+def calibrate(
+    config: Config,
+    checkpoint: Annotated[Path, typer.Option(help="the checkpoint whose tables are recounted")],
+    out: Annotated[Path, typer.Option(help="where the checkpoint with the new tables goes")],
+    device: Annotated[str, typer.Option(help="torch device")] = "cpu",
+    values: Set = None,
+) -> None:
+    """Recount the coding tables exactly over the training images."""
+    from .calibrating import calibrate_checkpoint
+
+    typer.echo(calibrate_checkpoint(config, checkpoint, out, device, _overrides(values)))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="folder for networks, results, table and plot")],
+    quick: Annotated[bool, typer.Option("--quick", help="fewer points and images, under a minute")] = False,
+    data: Annotated[Path | None, typer.Option(help="an image folder with train/ and val/ instead")] = None,
+    network: Annotated[Path | None, typer.Option(help="weights of a ResNet-50 for --data")] = None,
+    epochs: Annotated[int | None, typer.Option(help="epochs per unit, instead of the demo's")] = None,
+    images: Annotated[int | None, typer.Option(help="training images per class at most")] = None,
+    device: Annotated[str, typer.Option(help="torch device")] = "cpu",
+) -> None:
+    """Compare SPIC with Entropic Student and image codecs: one table, one plot, real bytes."""
+    from .demo import DemoOptions, run_demo
+
+    run_demo(DemoOptions(out, quick, data, network, epochs, images, device))
+
+
+@configs_app.command("list")
+def configs_list() -> None:
+    """Print the names of the shipped configs."""
+    from ..configs import list_configs
+
+    typer.echo("\n".join(list_configs()))
+
+
+@configs_app.command("copy")
+def configs_copy(name: str, target: Path) -> None:
+    """Copy a shipped config to a file of your own."""
+    from ..configs import resolve_config
+    from ..ops import write_atomic
+
+    if target.is_dir():
+        target = target / Path(name).name
+    if target.exists():
+        raise ConfigError(f"{target} exists; choose another name.")
+    write_atomic(target, resolve_config(name).read_bytes())
+    typer.echo(str(target))
+
+
+@configs_app.command("check")
+def configs_check(names: list[str]) -> None:
+    """Say what is wrong with configs before anything is built; exit code 1 if something is."""
+    from ..configs import check_config, load_sweep, resolve_config
+    from ..configs.render import is_sweep
+
+    wrong = 0
+    for name in names:
+        path = resolve_config(name)
+        texts = {point.name: point.text for point in load_sweep(path)} if is_sweep(path) else {"": path.read_text()}
+        for point, text in texts.items():
+            problems = check_config(text)
+            wrong += len(problems)
+            label = f"{path} {point}".strip()
+            typer.echo(f"{label}: " + ("ok" if not problems else ""))
+            for problem in problems:
+                typer.echo(f"  - {problem}")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@configs_app.command("render")
+def configs_render(sweep: str, out: Path) -> None:
+    """Write every point of a sweep as a config of its own."""
+    from ..configs import load_sweep, resolve_config
+    from ..ops import write_atomic
+
+    for point in load_sweep(resolve_config(sweep)):
+        path = out / f"{point.name}.yaml"
+        if path.exists() and path.read_text() != point.text:
+            raise ConfigError(f"{path} exists with other content; choose another folder.")
+        typer.echo(str(write_atomic(path, point.text)))
+
+
+@app.command()
+def leaderboard(
+    results: Annotated[list[Path], typer.Argument(help="result files")],
+    out: Annotated[Path | None, typer.Option(help="a Markdown file to write; printed otherwise")] = None,
+) -> None:
+    """Make one table out of result files."""
+    from ..leaderboard import ResultFile, render_markdown
+    from ..ops import write_atomic
+
+    text = render_markdown([ResultFile.load(path) for path in results])
+    typer.echo(text if out is None else str(write_atomic(out, text)))
+
+
+@app.command()
+def plot(
+    results: Annotated[list[Path], typer.Argument(help="result files")],
+    out: Annotated[Path, typer.Option(help="a .png or .svg file")],
+) -> None:
+    """Draw accuracy over rate from result files."""
+    from ..leaderboard import ResultFile, plot_rate_accuracy
+
+    typer.echo(str(plot_rate_accuracy([ResultFile.load(path) for path in results], out)))
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")] = False,
+) -> None:
+    """SPIC in the compression benchmark harness: train, measure in real bytes, compare."""
+
+
+def main() -> None:
+    """Runs the command line; our own errors become one message and exit code 1."""
+    try:
+        app(standalone_mode=True)
+    except SpicError as error:
+        console.print(f"[bold red]error:[/] {error}", highlight=False, markup=True)
+        sys.exit(1)
+    except OSError as error:
+        console.print(f"[bold red]error:[/] {error}", highlight=False)
+        sys.exit(1)

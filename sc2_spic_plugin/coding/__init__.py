@@ -1,0 +1,22 @@
+"""Entropy coding for deployment: integer tables, codes, payloads, containers; needs neither host framework."""
+
+from .container import read_container, write_container
+from .huffman import HuffmanCoder
+from .payload import Payload, pack_payload, unpack_payload
+from .static_coder import StaticCoder
+from .symbol_tables import SymbolTables
+from .tables import Tables, build_tables, count_symbols
+
+__all__ = [
+    "HuffmanCoder",
+    "Payload",
+    "StaticCoder",
+    "SymbolTables",
+    "Tables",
+    "build_tables",
+    "count_symbols",
+    "pack_payload",
+    "read_container",
+    "unpack_payload",
+    "write_container",
+]

@@ -1,0 +1,262 @@
+"""The deployed entropy coder: fixed integer tables per channel, or per channel and position, with an escape symbol."""
+
+import hashlib
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import BitstreamError, TableError
+from .escape import decode_escaped, encode_escaped, escaped_bits
+from .range_codec import PRECISION, RangeEncoder, build_model, encoded_bytes, open_decoder, take
+from .symbol_arrays import MAX_SYMBOLS, as_symbols
+from .tables import Tables, build_tables, check_tables, count_symbols
+
+__all__ = ["StaticCoder"]
+
+_MAX_FITTED_ALPHABET = 256
+_MAX_FITTED_COUNTS = 1 << 22
+
+
+class _Plan(NamedTuple):
+    """How the symbols of one latent size are coded."""
+
+    order: np.ndarray
+    """(C * h * w,): symbols sorted by table."""
+    tables: np.ndarray
+    """(C * h * w,): the table of each symbol."""
+    runs: list[tuple[slice, Any]]
+    """Which of the sorted symbols each table's model codes."""
+
+
+class StaticCoder:
+    """Codes integer tensors (C, h, w) with fixed integer tables; decoding returns exactly what was encoded.
+
+        symbols ─► sorted by table ─► range coder, table after table ─► values that escaped ─► shortest code
+
+    At the default latent size the table depends on channel and position, at any other on the channel. An object never
+    changes once made: threads may share it.
+
+    Args:
+        frequencies: (K, A + 1) integers, each row sums to 2**24, each entry at least 1. Column s < A is symbol s, the
+            last one is the escape symbol for everything else.
+        channel_assignment: (C,), which table codes a channel.
+        assignment: (C, h * w), which table codes a channel at a position of the default latent size, or None.
+        latent_size: default height and width of the latent; needed with `assignment`.
+
+    Raises:
+        TableError: the tables are not what is said above.
+    """
+
+    def __init__(
+        self,
+        frequencies: np.ndarray,
+        channel_assignment: np.ndarray,
+        assignment: np.ndarray | None = None,
+        latent_size: Sequence[int] | None = None,
+    ) -> None:
+        self.frequencies = _frozen(frequencies, np.int32)
+        self.channel_assignment = _frozen(channel_assignment, np.uint8)
+        channels = len(self.channel_assignment)
+        self.assignment = _frozen(np.zeros((channels, 0)) if assignment is None else assignment, np.uint8)
+        self.latent_size = (int(latent_size[0]), int(latent_size[1])) if latent_size is not None else (0, 0)
+        check_tables(Tables(self.frequencies, self.assignment, self.channel_assignment), self.latent_size)
+        self._models = [build_model(row) for row in self.frequencies]
+        self._plan = lru_cache(maxsize=8)(self._make_plan)
+
+    @classmethod
+    def fit(
+        cls,
+        symbols: Tensor | np.ndarray,
+        alphabet_size: int | None = None,
+        max_tables: int = 64,
+        positions: bool = True,
+    ) -> "StaticCoder":
+        """Counts symbols and builds a coder for more of their kind.
+
+        Args:
+            symbols: (N, C, h, w) integers; h and w become the default latent size.
+            alphabet_size: symbols that have a place in the tables; default: up to the largest one seen, at most 256.
+            max_tables: the most tables there may be.
+            positions: False for tables per channel only.
+        """
+        array = as_symbols(symbols, dimensions=4)
+        count, channels, height, width = array.shape
+        if alphabet_size is None:
+            alphabet_size = min(max(int(array.max(initial=0)) + 1, 1), _MAX_FITTED_ALPHABET)
+        flat = array.reshape(count, channels, height * width)
+        if not positions or flat[0:1].size * (alphabet_size + 1) > _MAX_FITTED_COUNTS:
+            flat = flat.transpose(0, 2, 1).reshape(-1, channels, 1)
+        tables = build_tables(count_symbols(flat, alphabet_size), max_tables=max_tables)
+        if tables.assignment.shape[1] == 0:
+            return cls(tables.frequencies, tables.channel_assignment)
+        return cls(tables.frequencies, tables.channel_assignment, tables.assignment, (height, width))
+
+    @property
+    def channels(self) -> int:
+        """Channels of the latents that it codes."""
+        return len(self.channel_assignment)
+
+    @property
+    def alphabet_size(self) -> int:
+        """Symbols 0..alphabet_size-1 have a place in the tables; all others escape."""
+        return self.frequencies.shape[1] - 1
+
+    def encode(self, symbols: Tensor | np.ndarray) -> bytes:
+        """Returns the code of (C, h, w) integers: no header, as short as still decodes, maybe empty.
+
+        Raises:
+            TableError: not integers, another number of channels, or a value that is no 32-bit integer.
+        """
+        return self._encode(self._checked(symbols, dimensions=3))
+
+    def encode_batch(self, symbols: Tensor | np.ndarray) -> list[bytes]:
+        """Returns the code of each of (B, C, h, w) integers."""
+        return [self._encode(sample) for sample in self._checked(symbols, dimensions=4)]
+
+    def decode(self, code: bytes, shape: Sequence[int]) -> Tensor:
+        """Returns the symbols of a code, `shape` (C, h, w), int32, on the CPU.
+
+        Damaged bytes give wrong symbols or an error, never a crash.
+
+        Raises:
+            BitstreamError: the code was damaged or made with other tables, or the shape cannot be right.
+        """
+        if len(shape) != 3 or shape[0] != self.channels or min(shape) < 0 or math.prod(shape) > MAX_SYMBOLS:
+            raise BitstreamError(
+                f"cannot decode a latent of shape {tuple(shape)}: these tables are for {self.channels} channels and at "
+                f"most {MAX_SYMBOLS} symbols; check the unit index and the sizes that came with the code"
+            )
+        plan = self._plan(int(shape[1]), int(shape[2]))
+        decoder = open_decoder(code)
+        grouped = np.empty(len(plan.order), dtype=np.int32)
+        for run, model in plan.runs:
+            grouped[run] = take(decoder, model, run.stop - run.start)
+        escaped = np.flatnonzero(grouped == self.alphabet_size)
+        if escaped.size:
+            grouped[escaped] = decode_escaped(decoder, escaped.size, self.alphabet_size)
+        symbols = np.empty_like(grouped)
+        symbols[plan.order] = grouped
+        return torch.from_numpy(symbols.reshape(tuple(shape)))
+
+    def decode_batch(self, codes: Sequence[bytes], shape: Sequence[int]) -> Tensor:
+        """Returns (B, C, h, w) int32, each decoded as (C, h, w) = `shape`."""
+        if not codes:
+            return torch.empty((0, *shape), dtype=torch.int32)
+        return torch.stack([self.decode(code, shape) for code in codes])
+
+    def ideal_bits(self, symbols: Tensor | np.ndarray) -> float:
+        """Returns the code length of (C, h, w) integers under these tables, in bits, escapes included."""
+        array = self._checked(symbols, dimensions=3)
+        flat = array.reshape(-1)
+        columns = _columns(flat, self.alphabet_size)
+        bits = float(self._code_lengths[self._plan(*array.shape[1:]).tables, columns].sum())
+        escaped = flat[columns == self.alphabet_size]
+        return bits + (escaped_bits(escaped, self.alphabet_size) if escaped.size else 0.0)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) over the tables: equal digests code alike."""
+        digest = hashlib.sha256(b"static coder 1")
+        for name, array in sorted(self.to_arrays().items()):
+            digest.update(f"|{name}|{array.shape}|".encode())
+            digest.update(array.astype("<i4").tobytes())
+        return digest.hexdigest()
+
+    @cached_property
+    def table_bytes(self) -> int:
+        """Bytes of the tables as they would be shipped: deflated integers."""
+        parts = (self.frequencies.astype("<i4"), self.assignment, self.channel_assignment)
+        return len(zlib.compress(b"".join(part.tobytes() for part in parts), 9))
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Returns what `from_arrays` needs, all of it integers."""
+        return {
+            "frequencies": self.frequencies,
+            "channel_assignment": self.channel_assignment,
+            "assignment": self.assignment,
+            "latent_size": np.array(self.latent_size, dtype=np.int32),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "StaticCoder":
+        """Rebuilds a coder from `to_arrays`.
+
+        Raises:
+            TableError: an array is missing or does not fit the others.
+        """
+        missing = {"frequencies", "channel_assignment", "assignment", "latent_size"} - set(arrays)
+        if missing:
+            raise TableError(f"the tables lack {', '.join(sorted(missing))}: write them again with `to_arrays`")
+        size = arrays["latent_size"]
+        return cls(
+            arrays["frequencies"], arrays["channel_assignment"], arrays["assignment"], (int(size[0]), int(size[1]))
+        )
+
+    def __reduce__(self) -> tuple:
+        """Copies and pickles by its tables."""
+        return StaticCoder, (self.frequencies, self.channel_assignment, self.assignment, self.latent_size)
+
+    @cached_property
+    def _code_lengths(self) -> np.ndarray:
+        return PRECISION - np.log2(self.frequencies)
+
+    def _encode(self, array: np.ndarray) -> bytes:
+        plan = self._plan(*array.shape[1:])
+        values = array.reshape(-1).take(
+            plan.order, mode="clip"
+        )  # the order is a permutation; this mode is the fast one
+        columns = values
+        escapes = values.size > 0 and int(values.view(np.uint32).max()) >= self.alphabet_size
+        if escapes:
+            columns = _columns(values, self.alphabet_size)
+        encoder = RangeEncoder()
+        encode = encoder.encode
+        for run, model in plan.runs:
+            encode(columns[run], model)
+        if escapes:
+            encode_escaped(encoder, values[columns == self.alphabet_size], self.alphabet_size)
+        return encoded_bytes(encoder)
+
+    def _make_plan(self, height: int, width: int) -> _Plan:
+        if (height, width) == self.latent_size and self.assignment.shape[1]:
+            tables = self.assignment.reshape(-1)
+        else:
+            tables = np.repeat(self.channel_assignment, height * width)
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(tables, minlength=len(self.frequencies)))]).tolist()
+        runs = [
+            (slice(start, stop), self._models[table])
+            for table, (start, stop) in enumerate(pairwise(bounds))
+            if stop > start
+        ]
+        return _Plan(np.argsort(tables, kind="stable"), tables, runs)
+
+    def _checked(self, symbols: Tensor | np.ndarray, dimensions: int) -> np.ndarray:
+        array = as_symbols(symbols, dimensions)
+        if array.shape[-3] != self.channels:
+            raise TableError(
+                f"the symbols have {array.shape[-3]} channels, these tables {self.channels}: "
+                "use the coder that was made for this unit"
+            )
+        return array
+
+
+def _frozen(array: np.ndarray, dtype: type) -> np.ndarray:
+    """Returns an own read-only copy of integers as `dtype`."""
+    array = np.asarray(array)
+    copy: np.ndarray = array.astype(dtype)
+    if not np.array_equal(copy, array):
+        raise TableError(f"tables must be integers that fit {np.dtype(dtype).name}")
+    copy.setflags(write=False)
+    return copy
+
+
+def _columns(values: np.ndarray, alphabet_size: int) -> np.ndarray:
+    """Column of each symbol; negative numbers are huge when read as unsigned, so one comparison finds all escapes."""
+    return np.minimum(values.view(np.uint32), np.uint32(alphabet_size)).view(np.int32)

@@ -1,0 +1,232 @@
+"""Tables that live in a checkpoint: counted in training or exactly by calibration, all state in fixed-shape buffers."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import CheckpointError, ConfigError, TableError
+from .static_coder import StaticCoder
+from .tables import MAX_TABLES, build_tables
+
+__all__ = ["SymbolTables"]
+
+_MAX_ENTRIES = 1 << 22
+
+
+class SymbolTables(nn.Module):
+    """Counts symbols and turns the counts into the integer tables of a `StaticCoder`.
+
+        training:     observe(symbols) ─► decaying histogram ─► update() ─────────────┐
+        calibration:  start_calibration, count(symbols), finish_calibration() ─► tables ─► coder
+
+    Every buffer keeps its shape and is changed in place only, so a strict `load_state_dict` works at any time and
+    `inference_mode` does no harm. Latents of another size than the default one are counted per channel.
+
+    Args:
+        channels: C_r, channels of the latent.
+        latent_size: default height and width of the latent.
+        alphabet_size: symbols 0..alphabet_size-1 have a place in the tables, all others escape.
+        decay: what is left of the histogram at the next batch; 1 keeps everything.
+        max_tables: the most tables that channels and positions share, at most 256.
+        training_images: how many distinct images the batches are drawn from. A histogram that has seen them several
+            times is scaled down to them when tables are built, or positions would be trusted too much. None: no limit.
+
+    Raises:
+        ConfigError: an argument that makes no sense.
+    """
+
+    histogram: Tensor
+    channel_histogram: Tensor
+    frequencies: Tensor
+    assignment: Tensor
+    channel_assignment: Tensor
+    calibrated: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        latent_size: tuple[int, int],
+        alphabet_size: int = 64,
+        decay: float = 0.995,
+        max_tables: int = 64,
+        training_images: int | None = None,
+    ) -> None:
+        super().__init__()
+        if min(channels, alphabet_size, *latent_size) < 1 or len(latent_size) != 2:
+            raise ConfigError(
+                f"{channels} channels, latent size {latent_size}, {alphabet_size} symbols: each must be >= 1"
+            )
+        if not 0 < decay <= 1 or not 1 <= max_tables <= MAX_TABLES:
+            raise ConfigError(f"decay {decay} must be in (0, 1] and max_tables {max_tables} in 1..{MAX_TABLES}")
+        if training_images is not None and training_images < 1:
+            raise ConfigError(f"training_images is {training_images}: give the size of the training set, or None")
+        self.channels, self.alphabet_size, self.decay = channels, alphabet_size, decay
+        self.latent_size = (int(latent_size[0]), int(latent_size[1]))
+        self.training_images = training_images
+        positions = math.prod(latent_size)
+        columns = alphabet_size + 1
+        self.positions = positions if channels * positions * columns <= _MAX_ENTRIES else 1
+        tables = min(max_tables, channels * self.positions)
+        self.register_buffer("histogram", torch.zeros(channels, self.positions, columns))
+        self.register_buffer("channel_histogram", torch.zeros(channels, columns))
+        self.register_buffer("frequencies", torch.zeros(tables, columns, dtype=torch.int32))
+        self.register_buffer("assignment", torch.zeros(channels, self.positions, dtype=torch.uint8))
+        self.register_buffer("channel_assignment", torch.zeros(channels, dtype=torch.uint8))
+        self.register_buffer("calibrated", torch.zeros((), dtype=torch.bool))
+        self._coder: StaticCoder | None = None
+        self._calibration: Tensor | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there are tables."""
+        return bool((self.frequencies[0, 0] > 0).item())
+
+    @property
+    def coder(self) -> StaticCoder:
+        """The coder of the current tables; the same object until they change.
+
+        Raises:
+            TableError: there are no tables yet, or those loaded are damaged.
+        """
+        if self._coder is None:
+            if not self.is_ready:
+                raise TableError("there are no tables yet: call `update()` after training, or run `sc2-spic calibrate`")
+            frequencies = self.frequencies.cpu().numpy()
+            channel_assignment = self.channel_assignment.cpu().numpy()
+            assignment = self.assignment.cpu().numpy() if self.positions > 1 else None
+            self._coder = StaticCoder(
+                frequencies[frequencies[:, 0] > 0], channel_assignment, assignment, self.latent_size
+            )
+        return self._coder
+
+    @torch.no_grad()
+    def observe(self, symbols: Tensor) -> None:
+        """Adds a training batch to the histogram, summed over ranks; every rank must call it. Never waits for the GPU.
+
+        The unit is being trained, so tables that were calibrated before are no longer kept by `update`.
+
+        Args:
+            symbols: (B, C, h, w) integers.
+        """
+        counts = _summed_over_ranks(self._counted(symbols, torch.float32))
+        at_positions, at_channels = self._parts(counts)
+        self.histogram.mul_(self.decay).add_(at_positions)
+        self.channel_histogram.mul_(self.decay).add_(at_channels)
+        self.calibrated.fill_(False)
+
+    def update(self, force: bool = False) -> bool:
+        """Builds the tables from the histogram; calibrated tables are kept.
+
+        Args:
+            force: builds them even if that replaces calibrated ones.
+
+        Returns:
+            Whether tables were built.
+
+        Raises:
+            TableError: the histogram is empty.
+        """
+        if bool(self.calibrated.item()) and not force:
+            return False
+        counts, at_channels = self.histogram.double().cpu(), self.channel_histogram.double().cpu()
+        if not (counts.any() or at_channels.any()):
+            raise TableError(
+                "the histogram is empty, no symbols were observed: train the unit, "
+                "or run `sc2-spic calibrate` on training images"
+            )
+        images = float(counts.sum() + at_channels.sum()) / (self.channels * math.prod(self.latent_size))
+        scale = 1.0 if self.training_images is None else min(1.0, self.training_images / images)
+        self._build(counts * scale, at_channels * scale)
+        self.calibrated.fill_(False)
+        return True
+
+    def start_calibration(self) -> None:
+        """Begins an exact count; what was counted and not finished is dropped."""
+        entries = self.histogram.numel() + self.channel_histogram.numel()
+        self._calibration = torch.zeros(entries, dtype=torch.int64, device=self.histogram.device)
+
+    @torch.no_grad()
+    def count(self, symbols: Tensor) -> None:
+        """Adds (B, C, h, w) integers to the exact count of this rank.
+
+        Raises:
+            TableError: no calibration was started.
+        """
+        if self._calibration is None:
+            raise TableError("no calibration was started: call `start_calibration()` first")
+        self._calibration += self._counted(symbols, torch.int64)
+
+    def finish_calibration(self) -> None:
+        """Builds the tables from the exact counts of all ranks; `update` keeps them from now on.
+
+        Raises:
+            TableError: no calibration was started, or nothing was counted.
+        """
+        if self._calibration is None:
+            raise TableError("no calibration was started: call `start_calibration()` first")
+        at_positions, at_channels = self._parts(_summed_over_ranks(self._calibration))
+        self._build(at_positions.cpu(), at_channels.cpu())
+        self.calibrated.fill_(True)
+        self._calibration = None
+
+    def extra_repr(self) -> str:
+        """What `print` shows."""
+        per = "channel and position" if self.positions > 1 else "channel"
+        return f"{self.channels} channels at {self.latent_size}, tables per {per}, {self.alphabet_size} symbols"
+
+    @torch.no_grad()
+    def _build(self, at_positions: Tensor, at_channels: Tensor) -> None:
+        tables = build_tables(at_positions.numpy(), at_channels.numpy(), max_tables=len(self.frequencies))
+        self.frequencies.zero_()
+        self.frequencies[: len(tables.frequencies)].copy_(torch.from_numpy(tables.frequencies))
+        if self.positions > 1:
+            self.assignment.copy_(torch.from_numpy(tables.assignment))
+        self.channel_assignment.copy_(torch.from_numpy(tables.channel_assignment))
+        self._coder = None
+
+    def _counted(self, symbols: Tensor, dtype: torch.dtype) -> Tensor:
+        """Counts (B, C, h, w): the entries of `histogram`, then those of `channel_histogram`, in one row."""
+        if symbols.is_floating_point() or symbols.is_complex() or symbols.dtype is torch.bool:
+            raise TableError(f"symbols must be integers, these are {symbols.dtype}: quantise the latent first")
+        if symbols.ndim != 4 or symbols.shape[1] != self.channels:
+            raise TableError(f"symbols of shape {tuple(symbols.shape)}: expected (B, {self.channels}, h, w)")
+        columns = self.alphabet_size + 1
+        symbols = symbols.long()
+        index = torch.where((symbols >= 0) & (symbols < self.alphabet_size), symbols, self.alphabet_size)
+        channel = torch.arange(self.channels, device=symbols.device).view(-1, 1, 1)
+        if self.positions == 1:
+            index += channel * columns
+        elif tuple(symbols.shape[2:]) == self.latent_size:
+            position = torch.arange(self.positions, device=symbols.device).view(self.latent_size)
+            index += (channel * self.positions + position) * columns
+        else:
+            index += self.histogram.numel() + channel * columns
+        counts = torch.zeros(
+            self.histogram.numel() + self.channel_histogram.numel(), dtype=dtype, device=symbols.device
+        )
+        counts.scatter_add_(0, index.flatten(), torch.ones_like(index, dtype=dtype).flatten())
+        return counts.to(self.histogram.device)
+
+    def _parts(self, counts: Tensor) -> tuple[Tensor, Tensor]:
+        at_positions, at_channels = counts.split([self.histogram.numel(), self.channel_histogram.numel()])
+        return at_positions.view_as(self.histogram), at_channels.view_as(self.channel_histogram)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        for name, buffer in self.named_buffers():
+            loaded = state_dict.get(prefix + name)
+            if isinstance(loaded, Tensor) and loaded.shape != buffer.shape:
+                raise CheckpointError(
+                    f"`{prefix}{name}` has shape {tuple(loaded.shape)} in the checkpoint, {tuple(buffer.shape)} here: "
+                    "build the model with the channels, latent size, alphabet size and max_tables of the checkpoint"
+                )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)  # type: ignore[arg-type]
+        self._coder = None
+
+
+def _summed_over_ranks(counts: Tensor) -> Tensor:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(counts)
+    return counts

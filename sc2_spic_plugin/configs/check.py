@@ -1,0 +1,200 @@
+"""Checking a config before anything is built: unknown keys, unhooked paths, loaders without kwargs, missing objects."""
+
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..errors import nearest
+from .plain import CALL, load_plain
+
+__all__ = ["check_config"]
+
+_TOP = ("dependencies", "datasets", "models", "train", "test", "result")
+_STAGE = (
+    "num_epochs", "train_data_loader", "val_data_loader", "model", "teacher", "student", "optimizer", "scheduler",
+    "criterion", "accelerator", "log_freq", "epoch_to_update", "pre_epoch_process", "pre_forward_process",
+    "post_forward_process", "post_epoch_process",
+)  # fmt: skip
+_LOADER = (
+    "dataset_id", "sampler", "batch_sampler", "kwargs", "collate_fn", "cache_output", "requires_supp", "dataset_wrapper",
+)  # fmt: skip
+_ROLE = (
+    "sequential", "frozen_modules", "forward_proc", "forward_hook", "wrapper", "requires_grad", "adaptations",
+    "auxiliary_model_wrapper", "src_ckpt", "dst_ckpt",
+)  # fmt: skip
+_MODEL = (
+    "key", "kwargs", "src_ckpt", "dst_ckpt", "experiment", "classification_model", "compression_model",
+    "repo_or_dir", "sync_bn", "quantized",
+)  # fmt: skip
+
+
+def check_config(text: str) -> list[str]:
+    """Returns what is wrong with a config, one sentence each; empty if nothing is.
+
+    Args:
+        text: the config in the hosts' format.
+
+    Raises:
+        ConfigError: it is not YAML or not a mapping.
+    """
+    return list(_problems(load_plain(text)))
+
+
+def _problems(config: dict[str, Any]) -> Iterator[str]:
+    yield from _unknown(config, _TOP, "the config")
+    dependencies = [_name_of(entry) for entry in config.get("dependencies") or []]
+    if "sc2_spic_plugin" not in dependencies:
+        yield "`dependencies` lacks `- name: 'sc2_spic_plugin'`, so nothing of the plugin is registered."
+    for name in dependencies:
+        try:
+            importlib.import_module(name)
+        except (ImportError, ValueError) as error:
+            yield f"the dependency `{name}` cannot be imported ({error})."
+    yield from _calls(config, "the config")
+    models = config.get("models") or {}
+    if not {"model", "student_model"} & set(models):
+        yield "`models` needs `model`, or `teacher_model` and `student_model`."
+    for name, model in models.items():
+        yield from _model(name, model)
+    datasets = set(config.get("datasets") or {})
+    train = config.get("train") or {}
+    stages = {key: value for key, value in train.items() if str(key).startswith("stage")}
+    if stages:
+        yield from _unknown(train, ("log_freq", "epoch_to_update", *stages), "train")
+    for name, stage in (stages or ({"train": train} if train else {})).items():
+        yield from _stage(f"train.{name}" if stages else "train", stage, datasets)
+    loader = (config.get("test") or {}).get("test_data_loader")
+    if loader is None:
+        yield "`test` needs a `test_data_loader`."
+    else:
+        yield from _loader("test.test_data_loader", loader, datasets)
+
+
+def _name_of(entry: Any) -> str:
+    return str(entry.get("name", "")) if isinstance(entry, Mapping) else str(entry)
+
+
+def _unknown(mapping: Mapping[str, Any], known: tuple[str, ...], where: str) -> Iterator[str]:
+    for key in mapping:
+        if str(key).startswith("_") or key in known:
+            continue
+        yield f"unknown key `{key}` in {where}. {nearest(str(key), known)}"
+
+
+def _model(name: str, model: Mapping[str, Any]) -> Iterator[str]:
+    where = f"models.{name}"
+    yield from _unknown(model, _MODEL, where)
+    if "key" not in model:
+        yield f"`{where}` needs a `key`."
+    if name != "teacher_model" and "dst_ckpt" not in model:
+        yield f"`{where}` needs a `dst_ckpt`: where the hosts save and look for the trained checkpoint."
+    if model.get("key") != "spic_classifier":
+        return
+    from ..models.split_model import SplitModel
+    from ..training.student import SpicModel
+
+    known = {*inspect.signature(SpicModel).parameters, *inspect.signature(SplitModel).parameters} - {"units", "split"}
+    yield from _unknown(model.get("kwargs") or {}, tuple(sorted(known)), f"{where}.kwargs")
+
+
+def _stage(where: str, stage: Mapping[str, Any], datasets: set[str]) -> Iterator[str]:
+    yield from _unknown(stage, _STAGE, where)
+    for name in ("train_data_loader", "val_data_loader"):
+        if name in stage:
+            yield from _loader(f"{where}.{name}", stage[name], datasets)
+        else:
+            yield f"`{where}` needs a `{name}`."
+    roles = [name for name in ("model", "teacher", "student") if stage.get(name) is not None]
+    for name in roles:
+        yield from _unknown(stage[name], _ROLE, f"{where}.{name}")
+        if "." in ((stage[name].get("forward_hook") or {}).get("output") or []):
+            yield f"`{where}.{name}.forward_hook` lists '.', which the hosts keep anyway and cannot hook; remove it."
+    yield from _losses(where, stage)
+
+
+def _loader(where: str, loader: Mapping[str, Any], datasets: set[str]) -> Iterator[str]:
+    yield from _unknown(loader, _LOADER, where)
+    if "kwargs" not in loader:
+        yield f"`{where}` has no `kwargs`; put batch_size and num_workers there, not beside it."
+    if loader.get("dataset_id") not in datasets:
+        yield f"`{where}.dataset_id` is no data set of this config. {nearest(str(loader.get('dataset_id')), datasets)}"
+    if "class_or_func" not in (loader.get("sampler") or {}):
+        yield f"`{where}` has no `sampler: {{class_or_func: ...}}`."
+
+
+def _hooked(role: Mapping[str, Any] | None) -> set[str]:
+    hooks = (role or {}).get("forward_hook") or {}
+    return {".", *(hooks.get("output") or []), *(hooks.get("input") or [])}
+
+
+def _losses(where: str, stage: Mapping[str, Any]) -> Iterator[str]:
+    from torchdistill.losses import registry
+
+    known = {
+        *registry.LOSS_DICT, *registry.LOW_LEVEL_LOSS_DICT, *registry.MIDDLE_LEVEL_LOSS_DICT,
+    }  # fmt: skip
+    student, teacher = _hooked(stage.get("student") or stage.get("model")), _hooked(stage.get("teacher"))
+    terms = ((stage.get("criterion") or {}).get("kwargs") or {}).get("sub_terms") or {}
+    for name, term in terms.items():
+        criterion = term.get("criterion") or {}
+        key, kwargs = str(criterion.get("key")), criterion.get("kwargs") or {}
+        if key not in known:
+            yield f"unknown loss `{key}` in {where}.criterion. {nearest(key, known)}"
+        if "weight" not in term:
+            yield f"the loss term `{name}` in {where}.criterion has no `weight`."
+        wrapper = ((term.get("criterion_wrapper") or {}).get("kwargs")) or {}
+        for source in (wrapper.get("input"), wrapper.get("target")):
+            if isinstance(source, Mapping) and "module_path" in source:
+                hooked = teacher if source.get("is_from_teacher") else student
+                yield from _hook(where, name, str(source["module_path"]), hooked)
+        for path in _paths_read(key, kwargs):
+            yield from _hook(where, name, path, student)
+
+
+def _paths_read(key: str, kwargs: Mapping[str, Any]) -> list[str]:
+    """Returns the module paths that a loss of ours, or the host's rate loss, reads without a wrapper."""
+    if key == "SpicRateLoss":
+        return [str(kwargs.get("module_path", "rate"))]
+    if key == "SpicDistillationLoss":
+        layer = str(kwargs.get("layer", "."))
+        return ["original.output"] if layer == "." else [f"back_end.{layer}", f"original.{layer.replace('.', '_')}"]
+    if key == "BppLoss":
+        return [str(kwargs.get("entropy_module_path"))]
+    return []
+
+
+def _hook(where: str, term: str, path: str, hooked: set[str]) -> Iterator[str]:
+    if path not in hooked:
+        yield f"the loss term `{term}` in {where} reads `{path}`, which no `forward_hook` of that stage keeps."
+
+
+def _calls(value: Any, where: str) -> Iterator[str]:
+    """Finds every `!import_call` and checks that its object exists and takes the arguments given."""
+    if isinstance(value, Mapping):
+        if value.get(CALL) in ("import_call", "import_get") and "key" in value:
+            yield from _call(value, where)
+        for key, child in value.items():
+            yield from _calls(child, f"{where}.{key}" if where != "the config" else str(key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _calls(child, f"{where}.{index}")
+
+
+def _call(value: Mapping[str, Any], where: str) -> Iterator[str]:
+    module_name, _, attribute = str(value["key"]).rpartition(".")
+    try:
+        target = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError, ValueError):
+        yield f"`{value['key']}` in {where} cannot be imported."
+        return
+    kwargs = (value.get("init") or {}).get("kwargs") if isinstance(value.get("init"), Mapping) else None
+    if value[CALL] != "import_call" or not kwargs:
+        return
+    try:
+        parameters = inspect.signature(target).parameters
+    except (TypeError, ValueError):
+        return
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    yield from _unknown(kwargs, tuple(parameters), f"{where} ({value['key']})")

@@ -1,0 +1,81 @@
+"""Finding and reading image files with errors that name the file and say what to do."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from ..errors import DataError
+
+__all__ = ["IMAGE_EXTENSIONS", "check_root", "find_images", "read_image"]
+
+IMAGE_EXTENSIONS: tuple[str, ...] = tuple(IMG_EXTENSIONS)
+"""File name endings taken as images, in lower case; those of torchvision."""
+
+
+def check_root(root: str | Path) -> Path:
+    """Returns `root` as a path.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    path = Path(root).expanduser()
+    if not path.exists():
+        raise DataError(
+            f"The image folder `{path}` does not exist. Put the data set there or correct the path (`root`)."
+        )
+    if not path.is_dir():
+        raise DataError(f"`{path}` is not a folder. Give the folder that holds the images.")
+    return path
+
+
+def find_images(root: str | Path, extensions: Sequence[str] = IMAGE_EXTENSIONS) -> list[str]:
+    """Returns the paths of all images below a folder, relative to it with forward slashes, sorted.
+
+    Links to folders are followed, files and folders whose name starts with a dot are passed over.
+
+    Args:
+        root: where to look, at any depth.
+        extensions: accepted file name endings; case does not matter.
+
+    Raises:
+        DataError: there is no such folder, or no image in it.
+    """
+    path = check_root(root)
+    endings = tuple(extension.lower() for extension in extensions)
+    found: list[str] = []
+    visited: set[str] = set()
+    for folder, folders, files in os.walk(path, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in visited else [name for name in folders if not name.startswith(".")]
+        if real not in visited:
+            names = (name for name in files if not name.startswith(".") and name.lower().endswith(endings))
+            found.extend(Path(folder, name).relative_to(path).as_posix() for name in names)
+        visited.add(real)
+    if not found:
+        raise DataError(
+            f"There is no image below `{path}`. Put images there ({', '.join(endings)}) or correct the path (`root`)."
+        )
+    return sorted(found)
+
+
+def read_image(path: str | Path) -> Image.Image:
+    """Reads a whole image as RGB.
+
+    Raises:
+        DataError: the file is missing, is no image, is cut short or damaged.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except FileNotFoundError as error:
+        raise DataError(
+            f"The image `{path}` has gone since the folder was listed. Put it back or start again."
+        ) from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # Pillow's PNG reader raises SyntaxError for a broken chunk.
+        raise DataError(
+            f"The image `{path}` cannot be read ({error}). It is damaged or no image: replace or remove it."
+        ) from error

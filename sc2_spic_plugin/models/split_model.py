@@ -1,0 +1,277 @@
+"""A frozen network cut at one tensor with units at the cut: the model that encodes and decodes."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from sc2bench.models.backbone import UpdatableBackbone
+from torch import Tensor, nn
+
+from ..coding import Payload, SymbolTables, pack_payload, unpack_payload
+from ..errors import BitstreamError, CheckpointError, ConfigError, CutError, nearest
+from ..layers import BottleneckUnit
+from ..ops import tensors_digest
+from .cut import cut_network
+from .frozen import freeze_network
+
+__all__ = ["EncodedBatch", "SplitModel"]
+
+Size = tuple[int, int]
+
+
+class EncodedBatch(NamedTuple):
+    """Payloads of a batch, one per image, and how many of their bytes are entropy-coded symbols."""
+
+    payloads: list[bytes]
+    code_bytes: list[int]
+    latent_size: Size
+
+
+class SplitModel(UpdatableBackbone):
+    """Front-end, units and back-end behind sc2bench's updatable interface.
+
+        image -> front_end -> unit.encode -> coder -> payload (bytes) -> coder -> unit.decode -> back_end -> output
+
+    The network is frozen for good: its tensors are no parameters and are not part of the checkpoint, which holds
+    `units.<name>`, `tables.<name>` and digests of the network and the cut.
+
+    Args:
+        network: the original network; it is taken over and frozen in place.
+        cut: name of the module after which the network is split, e.g. `layer4.2`.
+        units: keyword arguments of `BottleneckUnit` by unit name, without `in_channels`.
+        input_size: (channels, height, width) of the images the payload header treats as the default.
+        tables: keyword arguments of `SymbolTables`.
+        analysis_config: sc2bench's: `analyzer_configs` and `analyzes_after_compress`.
+
+    Raises:
+        CutError: the network cannot be cut there.
+        ConfigError: a unit that cannot be built.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        cut: str,
+        units: Mapping[str, Mapping[str, Any]],
+        input_size: Sequence[int] = (3, 224, 224),
+        tables: Mapping[str, Any] | None = None,
+        analysis_config: Mapping[str, Any] | None = None,
+    ) -> None:
+        analysis_config = dict(analysis_config or {})
+        super().__init__(_checked_analyzers(analysis_config.get("analyzer_configs")))
+        self.analyzes_after_compress = analysis_config.get("analyzes_after_compress", False)
+        if not units:
+            raise ConfigError("a split model needs at least one unit; give `unit` in the config.")
+        self.cut = cut
+        example = _example_input(input_size)
+        digest = tensors_digest(network.state_dict())
+        halves = cut_network(network, cut, example)
+        if len(halves.feature_size) != 3:
+            raise CutError(
+                f"`{cut}` gives features of shape {tuple(halves.feature_size)}; a unit needs (C, H, W). "
+                "Cut at a module that returns a feature map."
+            )
+        self.bypassed = halves.bypassed
+        self.clones_features = halves.mutates_input
+        self.front_end, self.back_end = halves.front_end, halves.back_end
+        freeze_network(self.front_end)
+        freeze_network(self.back_end)
+        self.network_digest: Tensor
+        self.cut_digest: Tensor
+        self.register_buffer("network_digest", _digest_tensor(bytes.fromhex(digest)))
+        self.register_buffer("cut_digest", _digest_tensor(hashlib.sha256(cut.encode()).digest()))
+
+        channels, height, width = halves.feature_size
+        self.feature_size: Size = (height, width)
+        features, crossing = self._example_features(example)
+        self.default_sizes = (height, width, *crossing)
+        activation = "relu" if bool((features >= 0).all()) else "identity"
+        self.units = nn.ModuleDict()
+        self.tables = nn.ModuleDict()
+        for name, kwargs in units.items():
+            _check_kwargs(name, kwargs)
+            unit = BottleneckUnit(channels, **{"output_activation": activation, **kwargs})
+            self.units[name] = unit
+            self.tables[name] = SymbolTables(
+                unit.latent_channels, latent_size=unit.latent_size(self.feature_size), **dict(tables or {})
+            )
+        self.active = next(iter(self.units))
+
+    def _example_features(self, example: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        """Returns the features and crossing sizes of the example; sizes that follow the batch are refused."""
+        features, sizes = self._split_front(example)
+        if sizes != self._split_front(example.expand(2, -1, -1, -1))[1]:
+            raise CutError(f"a batch size crosses the cut at `{self.cut}`, so images could not be decoded one by one.")
+        return features, sizes
+
+    @torch.no_grad()
+    def _split_front(self, image: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        """Runs the front-end: features (B, C, H, W) and the sizes that cross with them."""
+        result = self.front_end(image)
+        if isinstance(result, tuple):
+            return result[0], tuple(int(size) for size in result[1:])
+        return result, ()
+
+    @property
+    def unit(self) -> BottleneckUnit:
+        """The active unit."""
+        return self.units[self.active]  # type: ignore[return-value]
+
+    @property
+    def symbol_tables(self) -> SymbolTables:
+        """The active unit's tables."""
+        return self.tables[self.active]  # type: ignore[return-value]
+
+    def select(self, name: str) -> None:
+        """Makes another unit the active one; the network is not touched.
+
+        Raises:
+            ConfigError: no unit has that name.
+        """
+        if name not in self.units:
+            raise ConfigError(f"no unit `{name}`. {nearest(name, list(self.units))}")
+        self.active = name
+
+    def update(self, **kwargs: Any) -> None:
+        """Makes the coding tables ready; from then on eval-mode `forward` goes through real bytes.
+
+        Raises:
+            TableError: nothing was counted yet; train, or run `sc2-spic calibrate`.
+        """
+        for tables in self.tables.values():
+            tables.update()  # type: ignore[operator]
+        self.bottleneck_updated = True
+
+    def get_aux_module(self, **kwargs: Any) -> nn.Module | None:
+        """Returns None: nothing here needs an auxiliary loss."""
+        return None
+
+    @torch.no_grad()
+    def encode_batch(self, image: Tensor) -> EncodedBatch:
+        """Encodes images (B, 3, H, W) into one payload each, with the active unit.
+
+        Raises:
+            TableError: the tables are not ready; call `update()` first.
+        """
+        features, sizes = self._split_front(image)
+        symbols = self.unit.encode(features).cpu()
+        coder = self.symbol_tables.coder
+        codes = [coder.encode(symbols_of_image) for symbols_of_image in symbols]
+        index = list(self.units).index(self.active)
+        latent_size = (symbols.shape[-2], symbols.shape[-1])
+        all_sizes = (features.shape[-2], features.shape[-1], *sizes)
+        payloads = [
+            pack_payload(Payload(index, latent_size, all_sizes, code), latent_size, self.default_sizes)
+            for code in codes
+        ]
+        return EncodedBatch(payloads, [len(code) for code in codes], latent_size)
+
+    def encode(self, image: Tensor) -> dict[str, Any]:
+        """Returns the host's compressed object: `strings` (one list of payloads, bytes) and `shape` (h, w)."""
+        encoded = self.encode_batch(image)
+        return {"strings": [encoded.payloads], "shape": torch.Size(encoded.latent_size)}
+
+    @torch.no_grad()
+    def decode(self, strings: Sequence[Sequence[bytes]], shape: Sequence[int]) -> Any:
+        """Returns the network's output from payloads; `shape` is the host's and says nothing the payload does not.
+
+        Raises:
+            BitstreamError: a payload that cannot be decoded, or payloads of one batch that differ in size.
+        """
+        unpacked = [unpack_payload(payload, (1, 1), self.default_sizes) for payload in strings[0]]
+        names = list(self.units)
+        first = unpacked[0]
+        for payload in unpacked:
+            if payload.unit_index >= len(names) or len(payload.sizes) != len(self.default_sizes):
+                raise BitstreamError(
+                    f"the payload names unit {payload.unit_index} with {len(payload.sizes)} sizes, this model has "
+                    f"{len(names)} units and {len(self.default_sizes)} sizes; load the bank that the sender used."
+                )
+            if (payload.unit_index, payload.sizes) != (first.unit_index, first.sizes):
+                raise BitstreamError("payloads of one batch must share unit and sizes; decode them one by one.")
+        name = names[first.unit_index]
+        unit: BottleneckUnit = self.units[name]  # type: ignore[assignment]
+        size, crossing = first.sizes[:2], first.sizes[2:]
+        latent = (unit.latent_channels, *unit.latent_size(size))  # type: ignore[arg-type]
+        coder = self.tables[name].coder
+        symbols = torch.stack([coder.decode(payload.code, latent) for payload in unpacked])
+        return self.back_end(unit.decode(symbols.to(self.network_digest.device), size), *crossing)  # type: ignore[arg-type]
+
+    def forward(self, image: Tensor) -> Any:
+        """Returns the network's output; after `update()` it comes from decoded bytes, before from rounded latents."""
+        if not self.bottleneck_updated:
+            features, sizes = self._split_front(image)
+            size = (features.shape[-2], features.shape[-1])
+            return self.back_end(self.unit.decode(self.unit.encode(features), size), *sizes)
+        encoded = self.encode_batch(image)
+        compressed = {"strings": [encoded.payloads], "shape": torch.Size(encoded.latent_size)}
+        if self.analyzes_after_compress and self.activated_analysis:
+            self.analyze(compressed, code_bytes=encoded.code_bytes, image_size=(image.shape[-2], image.shape[-1]))
+        return self.decode(**compressed)
+
+    def analyze(
+        self, compressed_obj: Any, code_bytes: Sequence[int] | None = None, image_size: Size | None = None
+    ) -> None:
+        """Hands the compressed object to every analyzer, with what the host's interface has no room for."""
+        if not self.activated_analysis:
+            return
+        for analyzer in self.analyzers:
+            if hasattr(analyzer, "record"):
+                analyzer.record(compressed_obj, code_bytes=code_bytes, image_size=image_size)
+            else:
+                analyzer.analyze(compressed_obj)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Loads units, tables and training parts; always strict.
+
+        Raises:
+            CheckpointError: made for another network, another cut or other units.
+        """
+        for key, what in (("network_digest", "network (other weights or layers)"), ("cut_digest", "cut")):
+            if key not in state_dict:
+                raise CheckpointError(f"the checkpoint has no `{key}`: it was not made by a SPIC model of this plugin.")
+            if not torch.equal(state_dict[key].cpu(), getattr(self, key).cpu()):
+                raise CheckpointError(
+                    f"the checkpoint was made for another {what}; use the `network` and `cut` it was trained with."
+                )
+        try:
+            result = super().load_state_dict(state_dict, strict=True, assign=assign)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"the checkpoint does not fit this model's units or estimator; use the config it was trained with. {error}"
+            ) from error
+        return result
+
+
+def _digest_tensor(digest: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(digest), dtype=torch.uint8)
+
+
+def _example_input(input_size: Sequence[int]) -> Tensor:
+    if len(input_size) != 3 or any(not isinstance(n, int) or n < 1 for n in input_size):
+        raise ConfigError(f"input_size must be [channels, height, width], got {list(input_size)!r}.")
+    return torch.randn(1, *input_size, generator=torch.Generator().manual_seed(0))
+
+
+def _check_kwargs(name: str, kwargs: Mapping[str, Any]) -> None:
+    known = ("latent_channels", "stride", "step", "topology", "geometry", "output_activation")
+    for key in kwargs:
+        if key not in known:
+            raise ConfigError(f"unknown key `{key}` for unit `{name}`. {nearest(key, known)}")
+    if "latent_channels" not in kwargs:
+        raise ConfigError(f"unit `{name}` needs `latent_channels`.")
+    if not name.isidentifier():
+        raise ConfigError(f"a unit's name must be made of letters, digits and _, got `{name}`.")
+
+
+def _checked_analyzers(configs: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """Gives every analyzer config its kwargs and refuses unknown keys, which the host turns into None."""
+    from sc2bench.analysis import ANALYZER_CLASS_DICT
+
+    checked = []
+    for config in configs or ():
+        if config["key"] not in ANALYZER_CLASS_DICT:
+            raise ConfigError(f"unknown analyzer `{config['key']}`. {nearest(config['key'], ANALYZER_CLASS_DICT)}")
+        checked.append({"key": config["key"], "kwargs": dict(config.get("kwargs") or {})})
+    return checked

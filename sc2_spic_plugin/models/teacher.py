@@ -1,0 +1,27 @@
+"""A teacher for the hosts' teacher/student boxes that stays in eval mode, bit for bit."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from .frozen import freeze_network
+from .network import build_network
+
+__all__ = ["spic_eval_teacher"]
+
+
+def spic_eval_teacher(network: Mapping[str, Any]) -> nn.Module:
+    """Builds a network whose batch-norm statistics and weights nothing can change; module paths are the original's.
+
+    torchdistill leaves its teacher in training mode, so that its statistics drift with every batch and with them
+    the distillation targets; this teacher works around that, for Entropic Student configs as well.
+
+        teacher_model:
+          key: 'spic_eval_teacher'
+          kwargs:
+            network: {key: 'resnet50', kwargs: {num_classes: 1000, weights: 'IMAGENET1K_V1'}}
+    """
+    teacher = build_network(network)
+    freeze_network(teacher)
+    return teacher

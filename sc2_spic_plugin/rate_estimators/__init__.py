@@ -1,0 +1,21 @@
+"""Rate estimators, used in training only: how many bits a latent (y / Q) would cost."""
+
+from .base import RateEstimate, RateEstimator
+from .build import RATE_ESTIMATORS, build_rate_estimator
+from .factorized import FactorizedRateEstimator
+from .l1 import L1RateEstimator
+from .mean_scale_hyperprior import MeanScaleHyperpriorRateEstimator
+from .scale_hyperprior import ScaleHyperpriorRateEstimator
+from .static_table import StaticTableRateEstimator
+
+__all__ = [
+    "RATE_ESTIMATORS",
+    "FactorizedRateEstimator",
+    "L1RateEstimator",
+    "MeanScaleHyperpriorRateEstimator",
+    "RateEstimate",
+    "RateEstimator",
+    "ScaleHyperpriorRateEstimator",
+    "StaticTableRateEstimator",
+    "build_rate_estimator",
+]

@@ -1,0 +1,75 @@
+"""The only file that touches the hosts' registries: what is registered, under which key, and never over another's."""
+
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from .errors import ConfigError
+
+__all__ = ["register", "register_all", "registered_names"]
+
+_registered: dict[str, list[str]] = {}
+
+
+def register(kind: str, table: MutableMapping[str, Any], key: str, value: Any, add: Callable[[Any], Any]) -> None:
+    """Registers one object with a host, unless the key is taken: the host would overwrite silently.
+
+    Args:
+        kind: what it is, for messages and the manifest.
+        table: the host's table, looked at before adding.
+        key: the key the host's function will use.
+        value: the object.
+        add: the host's registration function.
+
+    Raises:
+        ConfigError: something else already has the key.
+    """
+    if key in table and table[key] is not value:
+        raise ConfigError(
+            f"the {kind} key `{key}` is already taken by {table[key]!r}; "
+            "another plugin registered it, so import only one of the two."
+        )
+    add(value)
+    names = _registered.setdefault(kind, [])
+    if key not in names:
+        names.append(key)
+
+
+def register_all() -> None:
+    """Registers every part with sc2bench and torchdistill; calling it again changes nothing."""
+    import torchvision  # noqa: F401 - the hosts' dataset registry reads torchvision's namespace at import
+    from sc2bench import analysis
+    from sc2bench.models import backbone
+    from torchdistill.datasets import registry as dataset_registry
+    from torchdistill.losses import registry as loss_registry
+
+    from .analyzers import SpicSizeAnalyzer
+    from .datasets import CheckedImageFolder, FlatImageFolder, SyntheticImages
+    from .losses import SpicDistillationLoss, SpicRateLoss
+    from .models import spic_eval_teacher
+    from .training import spic_classifier
+
+    for function in (spic_classifier, spic_eval_teacher):
+        register(
+            "model", backbone.BACKBONE_FUNC_DICT, function.__name__, function, backbone.register_backbone_func
+        )
+    for loss in (SpicDistillationLoss, SpicRateLoss):
+        register("loss", loss_registry.MIDDLE_LEVEL_LOSS_DICT, loss.__name__, loss, loss_registry.register_mid_level_loss)
+    register(
+        "analyzer",
+        analysis.ANALYZER_CLASS_DICT,
+        SpicSizeAnalyzer.__name__,
+        SpicSizeAnalyzer,
+        analysis.register_analysis_class,
+    )
+    for dataset in (CheckedImageFolder, FlatImageFolder, SyntheticImages):
+        key = f"Spic{dataset.__name__}"
+
+        def add(cls: Any, key: str = key) -> Any:
+            return dataset_registry.register_dataset(key=key)(cls)
+
+        register("dataset", dataset_registry.DATASET_DICT, key, dataset, add)
+
+
+def registered_names() -> dict[str, list[str]]:
+    """Returns the registered keys by kind, sorted."""
+    return {kind: sorted(names) for kind, names in sorted(_registered.items())}

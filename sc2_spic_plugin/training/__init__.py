@@ -1,0 +1,5 @@
+"""Training only: the student that joins split model and estimator, and the loop that trains configs."""
+
+from .student import SpicModel, spic_classifier
+
+__all__ = ["SpicModel", "spic_classifier"]

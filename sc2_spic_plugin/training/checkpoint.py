@@ -1,0 +1,65 @@
+"""Checkpoints: written whole or not at all, in the layout that sc2bench's scripts load."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..errors import CheckpointError
+from ..models.network import load_torch_file
+from ..ops import write_atomic
+
+__all__ = ["load_model_checkpoint", "save_model_checkpoint", "save_training_state"]
+
+
+def save_model_checkpoint(path: Path, model: nn.Module, best_value: float) -> Path:
+    """Writes what evaluation needs: `model` (units, tables, digests) and `best_value`."""
+    state = {"model": model.state_dict(), "best_value": best_value}
+    return write_atomic(path, lambda file: torch.save(state, file))
+
+
+def save_training_state(path: Path, model: nn.Module, box: Any, epoch: int, best_value: float) -> Path:
+    """Writes all that going on after a stop needs, random generators included."""
+    scheduler = box.lr_scheduler
+    state = {
+        "model": model.state_dict(),
+        "optimizer": box.optimizer.state_dict(),
+        "lr_scheduler": None if scheduler is None else scheduler.state_dict(),
+        "epoch": epoch,
+        "stage": getattr(box, "stage_number", 1),
+        "best_value": best_value,
+        "generators": {
+            "python": random.getstate(),
+            "numpy": {"keys": torch.from_numpy(np.random.get_state()[1].astype(np.int64)), "rest": list(np.random.get_state()[2:])},
+            "torch": torch.get_rng_state(),
+            "estimators": {
+                name: estimator.get_rng_state()
+                for name, estimator in getattr(model, "rate_estimators", nn.ModuleDict()).items()
+            },
+        },
+    }
+    return write_atomic(path, lambda file: torch.save(state, file))
+
+
+def load_model_checkpoint(path: Path, model: nn.Module) -> None:
+    """Loads a checkpoint made here or by sc2bench's scripts, strictly.
+
+    Raises:
+        CheckpointError: missing, damaged, or made for another network, split or unit.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}; train first (without --test-only), or check the path.")
+    try:
+        content = load_torch_file(path)
+    except Exception as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); copy or train it again.") from error
+    state = content.get("model", content) if isinstance(content, dict) else None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path} holds no `model`; it is not a checkpoint of this plugin or of sc2bench.")
+    try:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path} does not fit the model of this config: {error}") from error

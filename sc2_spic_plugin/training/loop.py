@@ -1,0 +1,117 @@
+"""Training what a config describes, in torchdistill's boxes: progress, selection on held-out images, safe stops."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import TrainingError
+from .build import BuiltConfig
+from .checkpoint import load_model_checkpoint, save_model_checkpoint, save_training_state
+
+__all__ = ["CHECKPOINT", "train"]
+
+CHECKPOINT = "checkpoint.pt"
+STATE = "last.pt"
+Report = Callable[[str, int, int], None]
+
+
+def train(
+    built: BuiltConfig, out: Path, precision: str = "fp32", report: Report = lambda _what, _done, _total: None
+) -> Path:
+    """Trains the model of a config and leaves it with the weights that did best on the selection images.
+
+    The value that selects is the training criterion (distortion plus weighted rate) in eval mode on the data set of
+    `val_data_loader`, of the last training stage: it needs no label unless the criterion does.
+
+    Args:
+        built: the config, built.
+        out: folder for `checkpoint.pt` (best) and `last.pt` (everything needed to go on).
+        precision: `fp32`, or `bf16` for autocast.
+        report: called with a description, steps done and steps in all.
+
+    Returns:
+        The path of the best checkpoint.
+
+    Raises:
+        TrainingError: the loss is not finite; the last good checkpoint is kept.
+    """
+    from torchdistill.core.distillation import get_distillation_box
+    from torchdistill.core.training import get_training_box
+
+    train_config, device = built.config["train"], built.device
+    args = (built.datasets, train_config, device, None, False, 1)
+    box = (
+        get_training_box(built.model, *args)
+        if built.teacher is None
+        else get_distillation_box(built.teacher, built.model, *args)
+    )
+    checkpoint = out / CHECKPOINT
+    best, stage, saved = math.inf, 1, False
+    epoch_to_update = train_config.get("epoch_to_update")
+    for epoch in range(box.num_epochs):
+        box.pre_epoch_process(epoch=epoch)
+        if getattr(box, "stage_number", 1) != stage:
+            best, stage = math.inf, box.stage_number
+        if epoch_to_update is not None and epoch == epoch_to_update:
+            built.model.update()
+        label = f"epoch {epoch + 1}/{box.num_epochs}"
+        for loss, done, total in _epoch(box, built, precision):
+            if not math.isfinite(loss):
+                kept = f"the last good checkpoint is {checkpoint}" if saved else "no checkpoint was made yet"
+                raise TrainingError(
+                    f"the loss is {loss} in {label}, step {done}; {kept}. "
+                    "Lower the learning rate or the rate weight, or train in fp32."
+                )
+            report(f"{label}  loss {loss:.3f}", epoch * total + done, box.num_epochs * total)
+        value = _held_out_value(box, precision)
+        if value < best or not saved:
+            best, saved = value, True
+            save_model_checkpoint(checkpoint, built.model, best)
+        save_training_state(out / STATE, built.model, box, epoch, best)
+        box.post_epoch_process()
+    box.clean_modules()
+    load_model_checkpoint(checkpoint, built.model)
+    return checkpoint
+
+
+def _autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[Any]:
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def _epoch(box: Any, built: BuiltConfig, precision: str) -> Iterator[tuple[float, int, int]]:
+    """Runs one epoch of steps as sc2bench's scripts do; yields the loss before its step is taken."""
+    get_aux_module = getattr(built.model, "get_aux_module", None)
+    aux_module = None if get_aux_module is None or getattr(built.model, "bottleneck_updated", False) else get_aux_module()
+    total = len(box.train_data_loader)
+    for step, (batch, targets, supplement) in enumerate(box.train_data_loader, start=1):
+        batch, targets = _to(batch, built.device), _to(targets, built.device)
+        with _autocast(built.device, precision):
+            loss = box.forward_process(batch, targets, supplement)
+        yield float(loss.detach()), step, total
+        if aux_module is not None:
+            aux_module.aux_loss().backward()
+        box.post_forward_process(loss)
+
+
+def _to(value: Any, device: torch.device) -> Any:
+    return value.to(device) if isinstance(value, Tensor) else value
+
+
+@torch.no_grad()
+def _held_out_value(box: Any, precision: str) -> float:
+    """Returns the criterion, averaged over the selection images, in eval mode."""
+    module = box.student_model if hasattr(box, "student_model") else box.model
+    module.eval()
+    total, count = 0.0, 0
+    for batch, targets in box.val_data_loader:
+        batch, targets = _to(batch, box.device), _to(targets, box.device)
+        with _autocast(box.device, precision):
+            loss = box.forward_process(batch, targets, None)
+        total += float(loss) * len(targets)
+        count += len(targets)
+    return total / count if count and math.isfinite(total) else math.inf

@@ -1,0 +1,151 @@
+"""The model a config trains: a split model joined with a rate estimator and its own frozen teacher."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ConfigError, nearest
+from ..models import SplitModel
+from ..models.network import build_network
+from ..rate_estimators import RateEstimator, build_rate_estimator
+
+__all__ = ["SpicModel", "spic_classifier"]
+
+OUTPUT = "output"
+
+
+class SpicModel(SplitModel):
+    """A split model that can be trained: `forward` returns the student's output alone, hooks give the rest.
+
+        image -> front_end (no gradient) -> features ------------------------------> back_end -> original.output
+                                               |-> unit -> features_hat -----------> back_end -> output
+                                                     |-> latent / step -> rate_estimators -> rate
+
+    Hook paths for losses: `.` (the student's output), `original.output` (the original network's output for the same
+    images, same front-end pass), `original.<layer>` and `back_end.<layer>` for every layer of `distillation_layers`,
+    `rate` (B,), the estimated rate per image pixel.
+
+    Args:
+        network: the original network, frozen in place.
+        cut: the module after which it is split.
+        unit: keyword arguments of `BottleneckUnit` without `in_channels`.
+        unit_name: the unit's name in the checkpoint.
+        rate_estimator: `key` (a kind of `build_rate_estimator`) and `kwargs`.
+        distills: whether training also runs the original network behind the cut (no gradient, no second model).
+        distillation_layers: further modules behind the cut whose original output is kept for losses.
+        split: the remaining arguments of `SplitModel`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        cut: str,
+        unit: Mapping[str, Any],
+        unit_name: str = "unit",
+        rate_estimator: Mapping[str, Any] | None = None,
+        distills: bool = False,
+        distillation_layers: Sequence[str] = (),
+        **split: Any,
+    ) -> None:
+        super().__init__(network, cut, {unit_name: unit}, **split)
+        estimator = dict(rate_estimator or {"key": "static_table"})
+        for key in estimator:
+            if key not in ("key", "kwargs"):
+                raise ConfigError(f"unknown key `{key}` under `rate_estimator`. {nearest(key, ['key', 'kwargs'])}")
+        self.rate_estimators = nn.ModuleDict(
+            {
+                name: build_rate_estimator(
+                    estimator["key"],
+                    channels=each.latent_channels,  # type: ignore[arg-type]
+                    latent_size=each.latent_size(self.feature_size),  # type: ignore[operator]
+                    **dict(estimator.get("kwargs") or {}),
+                )
+                for name, each in self.units.items()
+            }
+        )
+        self.rate = nn.Identity()
+        self.distills = bool(distills or distillation_layers)
+        self.original = nn.ModuleDict({OUTPUT: nn.Identity()} if self.distills else {})
+        self._layer_keys = {layer: layer.replace(".", "_") for layer in distillation_layers}
+        behind = [name for name, _ in self.back_end.named_modules() if name]
+        for layer, key in self._layer_keys.items():
+            if layer not in behind:
+                raise ConfigError(f"no module `{layer}` behind the cut `{cut}`. {nearest(layer, behind)}")
+            self.original[key] = nn.Identity()
+
+    @property
+    def rate_estimator(self) -> RateEstimator:
+        """The active unit's estimator."""
+        return self.rate_estimators[self.active]  # type: ignore[return-value]
+
+    def forward(self, image: Tensor) -> Any:
+        """Returns the student's output (B, classes)."""
+        if self.bottleneck_updated and not self.training:
+            return super().forward(image)
+        features, sizes = self._split_front(image)
+        if self.distills:
+            self._run_original(features, sizes)
+        features_hat, latent = self.unit(features)
+        if self.training:
+            self.symbol_tables.observe(self.unit.encode(features))
+        pixels = image.shape[-2] * image.shape[-1]
+        self.rate(self.rate_estimator(latent / self.unit.step).bits / pixels)
+        return self.back_end(features_hat, *sizes)
+
+    @torch.no_grad()
+    def _run_original(self, features: Tensor, sizes: tuple[int, ...]) -> None:
+        """Passes the original network's outputs through the Identities of `original`."""
+        kept: dict[str, Any] = {}
+        handles = [
+            self.back_end.get_submodule(layer).register_forward_hook(
+                lambda _module, _input, output, key=key: kept.__setitem__(key, output)
+            )
+            for layer, key in self._layer_keys.items()
+        ]
+        try:
+            kept[OUTPUT] = self.back_end(features.clone() if self.clones_features else features, *sizes)
+        finally:
+            for handle in handles:
+                handle.remove()
+        for key, value in kept.items():
+            self.original[key](value)
+
+    def get_aux_module(self, **kwargs: Any) -> nn.Module | None:
+        """Returns the estimator if it has an auxiliary (quantile) loss, which the host then adds to each step."""
+        has_aux_loss = type(self.rate_estimator).aux_loss is not RateEstimator.aux_loss
+        return self.rate_estimator if has_aux_loss else None
+
+
+def spic_classifier(network: Mapping[str, Any], **kwargs: Any) -> SpicModel:
+    """Builds a trainable SPIC classifier from a config; see `SpicModel` for the arguments.
+
+        model:
+          key: 'spic_classifier'
+          kwargs:
+            network: {key: 'resnet50', kwargs: {num_classes: 1000, weights: 'IMAGENET1K_V1'}}
+            cut: 'layer4.0'
+            input_size: [3, 224, 224]
+            unit: {latent_channels: 64, stride: 2, step: 1.0}
+            rate_estimator: {key: 'static_table'}
+            distills: True
+            analysis_config:
+              analyzes_after_compress: True
+              analyzer_configs: [{key: 'FileSizeAnalyzer', kwargs: {unit: 'KB'}}, {key: 'SpicSizeAnalyzer'}]
+    """
+    import inspect
+
+    known = [
+        name
+        for cls in (SpicModel, SplitModel)
+        for name in inspect.signature(cls).parameters
+        if name not in ("network", "units", "split")
+    ]
+    for key in kwargs:
+        if key not in known:
+            raise ConfigError(f"unknown key `{key}` for spic_classifier. {nearest(key, known)}")
+    for key in ("cut", "unit"):
+        if key not in kwargs:
+            raise ConfigError(f"spic_classifier needs `{key}`.")
+    return SpicModel(build_network(network), **kwargs)

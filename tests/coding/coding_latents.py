@@ -1,0 +1,25 @@
+"""Synthetic latents with the statistics of rectified, quantised features."""
+
+import numpy as np
+
+
+def sparse_latents(
+    count: int, channels: int, height: int, width: int, seed: int = 0, position_spread: float = 0.0
+) -> np.ndarray:
+    """Returns (count, C, h, w) int32: zero with a probability of its own per channel, otherwise geometric.
+
+    Args:
+        count: latents.
+        channels: C.
+        height: h.
+        width: w.
+        seed: of the statistics and the draws.
+        position_spread: how much the statistics differ between positions (standard deviation in log-odds).
+    """
+    rng = np.random.default_rng(seed)
+    shape = (channels, height, width)
+    log_odds = rng.normal(1.5, 1.2, (channels, 1, 1)) + rng.normal(0, 1, shape) * position_spread
+    zero = 1 / (1 + np.exp(-log_odds))
+    tail = np.clip(1 / (1 + np.exp(rng.normal(0, 1, (channels, 1, 1)))), 0.1, 0.97)
+    is_zero = rng.random((count, *shape)) < zero
+    return np.where(is_zero, 0, rng.geometric(np.broadcast_to(tail, (count, *shape)))).astype(np.int32)
