@@ -45,15 +45,15 @@ def register_all() -> None:
     from .analyzers import SpicSizeAnalyzer
     from .datasets import CheckedImageFolder, FlatImageFolder, SyntheticImages
     from .losses import SpicDistillationLoss, SpicRateLoss
-    from .models import spic_eval_teacher
+    from .models import spic_entropic_student, spic_eval_teacher
     from .training import spic_classifier
 
-    for function in (spic_classifier, spic_eval_teacher):
-        register(
-            "model", backbone.BACKBONE_FUNC_DICT, function.__name__, function, backbone.register_backbone_func
-        )
+    for function in (spic_classifier, spic_entropic_student, spic_eval_teacher):
+        register("model", backbone.BACKBONE_FUNC_DICT, function.__name__, function, backbone.register_backbone_func)
     for loss in (SpicDistillationLoss, SpicRateLoss):
-        register("loss", loss_registry.MIDDLE_LEVEL_LOSS_DICT, loss.__name__, loss, loss_registry.register_mid_level_loss)
+        register(
+            "loss", loss_registry.MIDDLE_LEVEL_LOSS_DICT, loss.__name__, loss, loss_registry.register_mid_level_loss
+        )
     register(
         "analyzer",
         analysis.ANALYZER_CLASS_DICT,

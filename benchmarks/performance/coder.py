@@ -67,18 +67,21 @@ class Rans:
         return float((16 - np.log2(frequencies[self.indexes.numpy(), symbols])).sum())
 
 
-def median_microseconds(function: Callable[[], object], repeats: int, seconds: float = 0.02) -> float:
-    """Returns the median over repeats, each as many calls as fit into `seconds`."""
-    start = time.perf_counter()
-    function()
-    calls = max(1, int(seconds / (time.perf_counter() - start)))
-    times = []
-    for _ in range(repeats):
+def median_microseconds(functions: list[Callable[[], object]], repeats: int, seconds: float = 0.02) -> list[float]:
+    """Returns the median per function; they take turns, so that whatever else runs slows all of them alike."""
+    calls = []
+    for function in functions:
         start = time.perf_counter()
-        for _ in range(calls):
-            function()
-        times.append((time.perf_counter() - start) / calls)
-    return statistics.median(times) * 1e6
+        function()
+        calls.append(max(1, int(seconds / (time.perf_counter() - start))))
+    times: list[list[float]] = [[] for _ in functions]
+    for _ in range(repeats):
+        for function, count, own in zip(functions, calls, times, strict=True):
+            start = time.perf_counter()
+            for _ in range(count):
+                function()
+            own.append((time.perf_counter() - start) / count)
+    return [statistics.median(own) * 1e6 for own in times]
 
 
 def print_overhead() -> None:
@@ -115,7 +118,8 @@ def print_speed(shape: tuple[int, int, int], repeats: int) -> None:
         "dahuffman, list of int": (lambda: huffman.encode(array.tolist()), lambda: huffman.decode(codes[2])),
     }
     sizes = dict(zip(rows, [len(codes[0]), len(codes[1]), len(codes[2]), len(codes[2])], strict=True))
-    times = {name: [median_microseconds(call, repeats) for call in calls] for name, calls in rows.items()}
+    medians = median_microseconds([call for calls in rows.values() for call in calls], repeats)
+    times = dict(zip(rows, zip(medians[::2], medians[1::2], strict=True), strict=True))
     base = times["static tables"]
     print(
         f"\n{'x'.join(map(str, shape))}, batch 1, microseconds; ratio = time of the coder / time of the static tables"

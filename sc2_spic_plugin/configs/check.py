@@ -17,7 +17,8 @@ _STAGE = (
     "post_forward_process", "post_epoch_process",
 )  # fmt: skip
 _LOADER = (
-    "dataset_id", "sampler", "batch_sampler", "kwargs", "collate_fn", "cache_output", "requires_supp", "dataset_wrapper",
+    "dataset_id", "sampler", "batch_sampler", "kwargs", "collate_fn", "cache_output", "requires_supp",
+    "dataset_wrapper",
 )  # fmt: skip
 _ROLE = (
     "sequential", "frozen_modules", "forward_proc", "forward_hook", "wrapper", "requires_grad", "adaptations",

@@ -86,7 +86,13 @@ def is_sweep(path: Path) -> bool:
 
 
 def _short(value: Any) -> str:
-    return str(value).replace(".", "_") if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
+    return (
+        str(value).replace(".", "_")
+        if isinstance(value, str)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def _combinations(grid: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -79,9 +79,11 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
         network.load_state_dict(state, strict=True)
     except RuntimeError as error:
         missing, unexpected = sorted(set(own) - set(state)), sorted(set(state) - set(own))
-        detail = f"{len(missing)} tensors missing ({', '.join(missing[:3])}), {len(unexpected)} unexpected" if (
-            missing or unexpected
-        ) else str(error).splitlines()[-1].strip()
+        detail = (
+            f"{len(missing)} tensors missing ({', '.join(missing[:3])}), {len(unexpected)} unexpected"
+            if (missing or unexpected)
+            else str(error).splitlines()[-1].strip()
+        )
         raise CheckpointError(
             f"{path} does not hold the weights of this {type(network).__name__}: {detail}. "
             "Check `key` and `kwargs` (e.g. num_classes) under `network`, or `src_ckpt`."

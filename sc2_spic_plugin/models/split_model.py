@@ -84,7 +84,7 @@ class SplitModel(UpdatableBackbone):
 
         channels, height, width = halves.feature_size
         self.feature_size: Size = (height, width)
-        features, crossing = self._example_features(example)
+        features, crossing = self._split_front(example)
         self.default_sizes = (height, width, *crossing)
         activation = "relu" if bool((features >= 0).all()) else "identity"
         self.units = nn.ModuleDict()
@@ -97,13 +97,6 @@ class SplitModel(UpdatableBackbone):
                 unit.latent_channels, latent_size=unit.latent_size(self.feature_size), **dict(tables or {})
             )
         self.active = next(iter(self.units))
-
-    def _example_features(self, example: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-        """Returns the features and crossing sizes of the example; sizes that follow the batch are refused."""
-        features, sizes = self._split_front(example)
-        if sizes != self._split_front(example.expand(2, -1, -1, -1))[1]:
-            raise CutError(f"a batch size crosses the cut at `{self.cut}`, so images could not be decoded one by one.")
-        return features, sizes
 
     @torch.no_grad()
     def _split_front(self, image: Tensor) -> tuple[Tensor, tuple[int, ...]]:
@@ -161,10 +154,7 @@ class SplitModel(UpdatableBackbone):
         index = list(self.units).index(self.active)
         latent_size = (symbols.shape[-2], symbols.shape[-1])
         all_sizes = (features.shape[-2], features.shape[-1], *sizes)
-        payloads = [
-            pack_payload(Payload(index, latent_size, all_sizes, code), latent_size, self.default_sizes)
-            for code in codes
-        ]
+        payloads = [pack_payload(Payload(index, all_sizes, code), self.default_sizes) for code in codes]
         return EncodedBatch(payloads, [len(code) for code in codes], latent_size)
 
     def encode(self, image: Tensor) -> dict[str, Any]:
@@ -179,7 +169,7 @@ class SplitModel(UpdatableBackbone):
         Raises:
             BitstreamError: a payload that cannot be decoded, or payloads of one batch that differ in size.
         """
-        unpacked = [unpack_payload(payload, (1, 1), self.default_sizes) for payload in strings[0]]
+        unpacked = [unpack_payload(payload, self.default_sizes) for payload in strings[0]]
         names = list(self.units)
         first = unpacked[0]
         for payload in unpacked:
@@ -194,7 +184,8 @@ class SplitModel(UpdatableBackbone):
         unit: BottleneckUnit = self.units[name]  # type: ignore[assignment]
         size, crossing = first.sizes[:2], first.sizes[2:]
         latent = (unit.latent_channels, *unit.latent_size(size))  # type: ignore[arg-type]
-        coder = self.tables[name].coder
+        tables: SymbolTables = self.tables[name]  # type: ignore[assignment]
+        coder = tables.coder
         symbols = torch.stack([coder.decode(payload.code, latent) for payload in unpacked])
         return self.back_end(unit.decode(symbols.to(self.network_digest.device), size), *crossing)  # type: ignore[arg-type]
 
@@ -205,10 +196,11 @@ class SplitModel(UpdatableBackbone):
             size = (features.shape[-2], features.shape[-1])
             return self.back_end(self.unit.decode(self.unit.encode(features), size), *sizes)
         encoded = self.encode_batch(image)
-        compressed = {"strings": [encoded.payloads], "shape": torch.Size(encoded.latent_size)}
+        strings, shape = [encoded.payloads], torch.Size(encoded.latent_size)
+        compressed = {"strings": strings, "shape": shape}
         if self.analyzes_after_compress and self.activated_analysis:
             self.analyze(compressed, code_bytes=encoded.code_bytes, image_size=(image.shape[-2], image.shape[-1]))
-        return self.decode(**compressed)
+        return self.decode(strings, shape)
 
     def analyze(
         self, compressed_obj: Any, code_bytes: Sequence[int] | None = None, image_size: Size | None = None
@@ -239,7 +231,8 @@ class SplitModel(UpdatableBackbone):
             result = super().load_state_dict(state_dict, strict=True, assign=assign)
         except RuntimeError as error:
             raise CheckpointError(
-                f"the checkpoint does not fit this model's units or estimator; use the config it was trained with. {error}"
+                "the checkpoint does not fit this model's units or estimator; use the config it was trained with. "
+                f"{error}"
             ) from error
         return result
 

@@ -73,8 +73,9 @@ def build_config(path: Path, device: torch.device) -> BuiltConfig:
     def load(model_config: dict[str, Any] | None) -> nn.Module | None:
         if model_config is None:
             return None
-        build = get_wrapped_classification_model if "classification_model" in model_config else load_classification_model
-        return build(model_config, device, False)
+        if "classification_model" in model_config:
+            return get_wrapped_classification_model(model_config, device, False)
+        return load_classification_model(model_config, device, False)
 
     models = config["models"]
     teacher = load(models.get("teacher_model"))

@@ -33,15 +33,26 @@ def save_training_state(path: Path, model: nn.Module, box: Any, epoch: int, best
         "best_value": best_value,
         "generators": {
             "python": random.getstate(),
-            "numpy": {"keys": torch.from_numpy(np.random.get_state()[1].astype(np.int64)), "rest": list(np.random.get_state()[2:])},
+            "numpy": _numpy_state(),
             "torch": torch.get_rng_state(),
             "estimators": {
-                name: estimator.get_rng_state()
-                for name, estimator in getattr(model, "rate_estimators", nn.ModuleDict()).items()
+                name: estimator.get_rng_state() for name, estimator in getattr(model, "rate_estimators", {}).items()
             },
         },
     }
     return write_atomic(path, lambda file: torch.save(state, file))
+
+
+def _numpy_state() -> dict[str, Any]:
+    """Returns NumPy's legacy generator state as plain data that `weights_only=True` reads."""
+    state: Any = np.random.get_state(legacy=False)
+    keys = torch.from_numpy(state["state"]["key"].astype(np.int64))
+    return {
+        "key": keys,
+        "pos": int(state["state"]["pos"]),
+        "has_gauss": int(state["has_gauss"]),
+        "gauss": float(state["gauss"]),
+    }
 
 
 def load_model_checkpoint(path: Path, model: nn.Module) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sc2bench.models.backbone import UpdatableBackbone
 from torch import Tensor
 
 from ..errors import TrainingError
@@ -58,7 +59,7 @@ def train(
         if getattr(box, "stage_number", 1) != stage:
             best, stage = math.inf, box.stage_number
         if epoch_to_update is not None and epoch == epoch_to_update:
-            built.model.update()
+            built.model.update()  # type: ignore[operator]
         label = f"epoch {epoch + 1}/{box.num_epochs}"
         for loss, done, total in _epoch(box, built, precision):
             if not math.isfinite(loss):
@@ -85,8 +86,10 @@ def _autocast(device: torch.device, precision: str) -> contextlib.AbstractContex
 
 def _epoch(box: Any, built: BuiltConfig, precision: str) -> Iterator[tuple[float, int, int]]:
     """Runs one epoch of steps as sc2bench's scripts do; yields the loss before its step is taken."""
-    get_aux_module = getattr(built.model, "get_aux_module", None)
-    aux_module = None if get_aux_module is None or getattr(built.model, "bottleneck_updated", False) else get_aux_module()
+    model = built.model
+    aux_module: Any = None
+    if isinstance(model, UpdatableBackbone) and not model.bottleneck_updated:
+        aux_module = model.get_aux_module()
     total = len(box.train_data_loader)
     for step, (batch, targets, supplement) in enumerate(box.train_data_loader, start=1):
         batch, targets = _to(batch, built.device), _to(targets, built.device)

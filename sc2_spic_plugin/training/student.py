@@ -121,18 +121,18 @@ class SpicModel(SplitModel):
 def spic_classifier(network: Mapping[str, Any], **kwargs: Any) -> SpicModel:
     """Builds a trainable SPIC classifier from a config; see `SpicModel` for the arguments.
 
-        model:
-          key: 'spic_classifier'
-          kwargs:
-            network: {key: 'resnet50', kwargs: {num_classes: 1000, weights: 'IMAGENET1K_V1'}}
-            cut: 'layer4.0'
-            input_size: [3, 224, 224]
-            unit: {latent_channels: 64, stride: 2, step: 1.0}
-            rate_estimator: {key: 'static_table'}
-            distills: True
-            analysis_config:
-              analyzes_after_compress: True
-              analyzer_configs: [{key: 'FileSizeAnalyzer', kwargs: {unit: 'KB'}}, {key: 'SpicSizeAnalyzer'}]
+    model:
+      key: 'spic_classifier'
+      kwargs:
+        network: {key: 'resnet50', kwargs: {num_classes: 1000, weights: 'IMAGENET1K_V1'}}
+        cut: 'layer4.0'
+        input_size: [3, 224, 224]
+        unit: {latent_channels: 64, stride: 2, step: 1.0}
+        rate_estimator: {key: 'static_table'}
+        distills: True
+        analysis_config:
+          analyzes_after_compress: True
+          analyzer_configs: [{key: 'FileSizeAnalyzer', kwargs: {unit: 'KB'}}, {key: 'SpicSizeAnalyzer'}]
     """
     import inspect
 

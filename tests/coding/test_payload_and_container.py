@@ -8,34 +8,33 @@ from sc2_spic_plugin.coding import Payload, pack_payload, read_container, unpack
 from sc2_spic_plugin.errors import BitstreamError, ConfigError
 
 SIDES = st.integers(1, 2000)
-SIZES = st.lists(st.integers(0, 1 << 16), max_size=16).map(tuple)
+MORE = st.lists(st.integers(0, 1 << 16), max_size=14)
 DIGEST = "ab" * 32
 
 
-@given(st.integers(0, 63), st.tuples(SIDES, SIDES), SIZES, st.binary(max_size=30))
-def test_payloads_come_back(unit: int, latent_size: tuple[int, int], sizes: tuple[int, ...], code: bytes) -> None:
-    payload = Payload(unit, latent_size, sizes, code)
-    packed = pack_payload(payload, default_latent_size=(4, 4), default_sizes=(7, 7))
-    assert unpack_payload(packed, default_latent_size=(4, 4), default_sizes=(7, 7)) == payload
+@given(st.integers(0, 63), SIDES, SIDES, MORE, st.binary(max_size=30))
+def test_payloads_come_back(unit: int, height: int, width: int, more: list[int], code: bytes) -> None:
+    payload = Payload(unit, (height, width, *more), code)
+    assert unpack_payload(pack_payload(payload, (7, 7)), (7, 7)) == payload
 
 
 def test_the_header_is_one_byte_where_everything_is_at_its_default() -> None:
-    payload = Payload(63, (4, 4), (7, 7), b"code")
-    assert pack_payload(payload, (4, 4), (7, 7)) == b"\x3fcode"
+    payload = Payload(63, (7, 7), b"code")
+    assert pack_payload(payload, (7, 7)) == b"\x3fcode"
     assert pack_payload(Payload(0, (4, 4)), (4, 4)) == b"\x00"
-    assert len(pack_payload(payload, (4, 5), (7, 7))) == 1 + 2 + 4
+    assert len(pack_payload(payload, (7, 8))) == 1 + 3 + 4
 
 
 @given(st.binary(max_size=40))
 @settings(max_examples=300)
 def test_random_payloads_give_bounded_sizes_or_a_bitstream_error(data: bytes) -> None:
     try:
-        payload = unpack_payload(data, default_latent_size=(4, 4))
+        payload = unpack_payload(data, (4, 4))
     except BitstreamError as error:
         assert "transmit" in str(error)
     else:
-        height, width = payload.latent_size
-        assert 1 <= height * width <= 1 << 22 and len(payload.sizes) <= 16 and max(payload.sizes, default=0) <= 1 << 16
+        assert 1 <= payload.sizes[0] * payload.sizes[1] <= 1 << 24
+        assert 2 <= len(payload.sizes) <= 16 and max(payload.sizes) <= 1 << 16
 
 
 @pytest.mark.parametrize(
@@ -44,10 +43,11 @@ def test_random_payloads_give_bounded_sizes_or_a_bitstream_error(data: bytes) ->
         Payload(64, (4, 4)),
         Payload(-1, (4, 4)),
         Payload(0, (0, 4)),
+        Payload(0, (4,)),
         Payload(0, (1 << 17, 1)),
         Payload(0, (1 << 16, 1 << 16)),
-        Payload(0, (4, 4), (-1,)),
-        Payload(0, (4, 4), (1,) * 17),
+        Payload(0, (4, 4, -1)),
+        Payload(0, (4, 4) * 9),
     ],
 )
 def test_what_a_header_cannot_carry_is_refused(payload: Payload) -> None:

@@ -4,13 +4,12 @@ import contextlib
 import copy
 import json
 import pickle
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from bare_process import run_bare
 from coding_latents import sparse_latents
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,25 +56,17 @@ def test_the_integer_type_does_not_change_the_code(dtype: type) -> None:
     assert CODER.encode(symbols.transpose(0, 2, 1).copy().transpose(0, 2, 1)) == CODER.encode(symbols)
 
 
-def test_golden_bytes_stay_and_decode_in_another_process() -> None:
+def test_golden_bytes_stay_and_decode_in_another_process_without_the_hosts() -> None:
     coder = golden_coder()
     assert [coder.encode(np.array(symbols)).hex() for symbols, _ in GOLDEN] == [code for _, code in GOLDEN]
-    script = (
-        "import json, sys, numpy as np\n"
-        "from sc2_spic_plugin.coding import StaticCoder\n"
-        "tables, jobs = json.load(sys.stdin)\n"
-        "coder = StaticCoder.from_arrays({name: np.array(value) for name, value in tables.items()})\n"
-        "print(json.dumps([coder.decode(bytes.fromhex(code), shape).tolist() for code, shape in jobs]))\n"
-    )
     jobs = [(code, np.shape(symbols)) for symbols, code in GOLDEN]
-    run = subprocess.run(
-        [sys.executable, "-c", script],
-        input=json.dumps([GOLDEN_TABLES, jobs]),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(run.stdout) == [symbols for symbols, _ in GOLDEN]
+    script = f"""
+import json, numpy as np
+from sc2_spic_plugin.coding import StaticCoder
+coder = StaticCoder.from_arrays({{name: np.array(value) for name, value in {GOLDEN_TABLES!r}.items()}})
+print(json.dumps([coder.decode(bytes.fromhex(code), shape).tolist() for code, shape in {jobs!r}]))
+"""
+    assert json.loads(run_bare([script])[0]) == [symbols for symbols, _ in GOLDEN]
 
 
 def test_threads_copies_and_saved_tables_give_the_same_bytes() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from bare_process import run_bare
 from coding_latents import sparse_latents
 
 from sc2_spic_plugin.coding import StaticCoder, SymbolTables
@@ -152,20 +153,26 @@ def test_arguments_that_make_no_sense_are_refused(options: dict) -> None:
         tables(**options)
 
 
-def _observe_on_one_of_two_ranks(rank: int, folder: str) -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    module = tables(decay=0.5)
-    for batch in LATENTS.chunk(2):
-        module.observe(batch.chunk(2)[rank])
-    module.start_calibration()
-    module.count(LATENTS.chunk(2)[rank])
-    module.finish_calibration()
-    torch.save(module.state_dict(), f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()
+ONE_OF_TWO_RANKS = """
+import torch
+from coding_latents import sparse_latents
+from sc2_spic_plugin.coding import SymbolTables
+rank, folder = {rank}, {folder!r}
+torch.distributed.init_process_group("gloo", init_method=f"file://{{folder}}/store", rank=rank, world_size=2)
+latents = torch.from_numpy(sparse_latents(64, 4, 2, 3, position_spread=1.0))
+module = SymbolTables(4, (2, 3), alphabet_size=16, decay=0.5)
+for batch in latents.chunk(2):
+    module.observe(batch.chunk(2)[rank])
+module.start_calibration()
+module.count(latents.chunk(2)[rank])
+module.finish_calibration()
+torch.save(module.state_dict(), f"{{folder}}/{{rank}}.pt")
+torch.distributed.destroy_process_group()
+"""
 
 
 def test_two_ranks_together_count_what_one_counts(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(_observe_on_one_of_two_ranks, args=(str(tmp_path),), nprocs=2)
+    run_bare([ONE_OF_TWO_RANKS.format(rank=rank, folder=str(tmp_path)) for rank in range(2)])
     alone = tables(decay=0.5)
     for batch in LATENTS.chunk(2):
         alone.observe(batch)

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 import torchvision.datasets
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sc2_spic_plugin.datasets import NO_LABEL, FlatImageFolder, HeldOut, SyntheticImages
@@ -26,6 +26,7 @@ def test_the_parts_are_disjoint_and_make_up_the_whole(make_folder):
         assert selection.classes[target] == image_id.split("/")[0]
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.sets(st.integers(0, 400), min_size=60, max_size=120), st.sets(st.integers(401, 900), max_size=60))
 def test_adding_files_moves_no_other_file_between_the_parts(old, new):
     old_ids, all_ids = sorted(f"{number}.png" for number in old), sorted(f"{number}.png" for number in old | new)
@@ -42,6 +43,7 @@ def test_about_the_asked_fraction_of_every_class_is_held_out(fraction):
         assert abs(count - 2000 * fraction) < 5 * (2000 * fraction * (1 - fraction)) ** 0.5  # five binomial deviations
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(2, 6), st.integers(0, 50))
 def test_every_class_of_two_or_more_images_has_one_in_each_part(count, seed):
     ids = [f"{target}/{number}" for target in range(5) for number in range(count)]

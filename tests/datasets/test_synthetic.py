@@ -15,14 +15,10 @@ from sc2_spic_plugin.errors import ConfigError
 GOLDEN = "802da40685e7bd6cc71730c50e49ec65be844872bc645a9bb67fb7c9a8c9be2a"
 
 
-def stack(dataset: SyntheticImages) -> np.ndarray:
-    return np.stack([dataset.pixels(index) for index in range(len(dataset))])
-
-
 def test_the_pixels_are_the_same_on_every_machine():
     digest = hashlib.sha256()
     for split in ("train", "val", "test"):
-        digest.update(stack(SyntheticImages(split, samples_per_class=2, num_classes=10)).tobytes())
+        digest.update(SyntheticImages(split, samples_per_class=2, num_classes=10).stacked().tobytes())
     digest.update(SyntheticImages(samples_per_class=1, size=96, seed=7).pixels(3).tobytes())
     assert digest.hexdigest() == GOLDEN
 
@@ -38,7 +34,7 @@ def test_a_picture_depends_on_neither_the_count_nor_the_order_nor_the_number_of_
 
 
 def test_no_picture_occurs_twice_across_splits_and_seeds():
-    sets = [SyntheticImages(split, 4, seed=seed) for split in ("train", "val", "test") for seed in (0, 1)]
+    sets = [SyntheticImages(split, 2, seed=seed) for split in ("train", "val", "test") for seed in (0, 1)]
     pictures = {dataset.pixels(index).tobytes() for dataset in sets for index in range(len(dataset))}
     assert len(pictures) == sum(map(len, sets))
 
@@ -80,14 +76,14 @@ def test_colour_does_not_tell_the_class():
     train, test = SyntheticImages(samples_per_class=60, size=32), SyntheticImages("val", samples_per_class=30, size=32)
     features = []
     for dataset in (train, test):
-        pixels = stack(dataset).astype(float)
+        pixels = dataset.stacked().astype(float)
         middle = pixels[:, 12:20, 12:20].mean((1, 2))  # on the object
         features.append(np.concatenate([pixels.mean((1, 2)), middle], axis=1))
     one_hot = np.eye(8)[train.targets]
     squares = [np.concatenate([f, f**2 / 255, np.ones((len(f), 1))], axis=1) for f in features]
     weights = np.linalg.lstsq(squares[0], one_hot, rcond=None)[0]
     accuracy = np.mean((squares[1] @ weights).argmax(1) == test.targets)
-    assert accuracy < 0.27  # chance is 0.125
+    assert accuracy < 0.2  # chance is 0.125
 
 
 def test_heavy_jpeg_removes_much_of_the_fine_detail_and_keeps_the_coarse_structure():

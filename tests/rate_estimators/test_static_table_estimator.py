@@ -107,6 +107,14 @@ def test_counts_are_a_decayed_sum_of_the_batches_symbols():
     assert estimator.counts[0, 0, :4].tolist() == [2, 0, 4, 0]
 
 
+def test_counts_are_summed_over_the_ranks_of_a_distributed_run(monkeypatch):
+    latent = symbols_like_a_latent(30, 3, 2, 2)
+    alone = table_after(latent).counts
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda counts: counts.mul_(3))  # two more ranks, same batch
+    assert torch.equal(table_after(latent).counts, 3 * alone)
+
+
 def test_the_table_follows_a_source_that_moves():
     estimator = build_rate_estimator("static_table", channels=1, decay=0.9)
     for value in (1.0, 5.0):

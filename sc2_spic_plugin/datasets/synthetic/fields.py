@@ -38,7 +38,7 @@ def smooth_noise(rng: np.random.Generator, size: int, knots: int) -> Field:
     """Returns Gaussian noise (size, size) with about `knots` bumps per side, mean 0 and deviation near 1."""
     matrix = _spline_matrix(size, knots)
     noise: Field = matrix @ rng.standard_normal((knots + 3, knots + 3)) @ matrix.T
-    return noise * 2.1  # a cubic B-spline keeps a little under half of the deviation per direction pair
+    return noise * 2.1  # spline smoothing leaves a deviation of about 1 / 2.1
 
 
 def standardize(field: Field) -> Field:

@@ -92,6 +92,13 @@ class SyntheticImages(Dataset):
             self._rendered[index] = picture
         return self._rendered[index]
 
+    def stacked(self) -> NDArray[np.uint8]:
+        """Returns all pictures (N, size, size, 3), in order.
+
+        Call it before making loader workers: they inherit what is rendered, and else each renders for itself.
+        """
+        return np.stack([self.pixels(index) for index in range(len(self))])
+
     def __getitem__(self, index: int) -> tuple[Any, int]:
         """Returns one picture, a PIL image or what the transform makes of it, and its class index."""
         image = Image.fromarray(self.pixels(index))

@@ -1,0 +1,65 @@
+"""sc2bench's Entropic Student, built on the same network weights as every other method of a comparison."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sc2bench.models.backbone import SplittableResNet
+from sc2bench.models.layer import LAYER_CLASS_DICT, LAYER_FUNC_DICT, get_layer
+from torch import Tensor
+
+from ..errors import ConfigError, nearest
+from .network import build_network
+
+__all__ = ["EntropicStudent", "spic_entropic_student"]
+
+_CODER_BUFFERS = ("_offset", "_quantized_cdf", "_cdf_length")
+
+
+class EntropicStudent(SplittableResNet):
+    """`SplittableResNet` that loads a checkpoint made before its entropy bottleneck was updated.
+
+    sc2bench's script keeps the checkpoint with the best validation accuracy. If that was one from before
+    `epoch_to_update`, its coder tables are empty, and loading it into the model, whose tables are not, fails on their
+    shapes. Emptying them first is all it takes: the script calls `update()` afterwards and builds them anew.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any], **kwargs: Any) -> None:
+        """Loads a checkpoint; see the class."""
+        bottleneck = self.bottleneck_layer
+        for name, module in bottleneck.named_modules():
+            for buffer in _CODER_BUFFERS:
+                saved = state_dict.get(f"bottleneck_layer.{name}.{buffer}")
+                if isinstance(saved, Tensor) and saved.numel() == 0 and getattr(module, buffer).numel() > 0:
+                    setattr(module, buffer, getattr(module, buffer).new_empty(0))
+        super().load_state_dict(state_dict, **kwargs)
+
+
+def spic_entropic_student(
+    network: Mapping[str, Any],
+    bottleneck_config: Mapping[str, Any],
+    analysis_config: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> EntropicStudent:
+    """Builds an Entropic Student whose layers behind the bottleneck start from `network` (a ResNet).
+
+        student_model:
+          key: 'spic_entropic_student'
+          kwargs:
+            network: {key: 'resnet50', kwargs: {num_classes: 10}, src_ckpt: 'resnet50.safetensors'}
+            bottleneck_config:
+              key: 'FPBasedResNetBottleneck'
+              kwargs: {num_bottleneck_channels: 24, num_target_channels: 256}
+
+    Raises:
+        ConfigError: an unknown bottleneck.
+
+    Source: Matsubara et al., "Supervised Compression for Resource-Constrained Edge Computing Systems", WACV 2022.
+    """
+    layer = get_layer(bottleneck_config["key"], **dict(bottleneck_config.get("kwargs") or {}))
+    if layer is None:
+        known = {*LAYER_CLASS_DICT, *LAYER_FUNC_DICT}
+        raise ConfigError(
+            f"unknown bottleneck `{bottleneck_config['key']}`. {nearest(bottleneck_config['key'], known)}"
+        )
+    options = {"skips_avgpool": False, "skips_fc": False, **kwargs}
+    return EntropicStudent(layer, build_network(network), analysis_config=analysis_config, **options)
