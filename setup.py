@@ -5,27 +5,17 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-CONFIGS = HERE / "yaml_configs"
+PACKAGE = "sc2_spic_plugin"
+DATA = {f"{PACKAGE}.yaml_configs": "yaml_configs", f"{PACKAGE}.protocols": "benchmarks/protocols"}
+"""YAML folders that lie beside the package in a checkout and inside it once installed."""
 
 
 def read_version() -> str:
     """Returns the one version string of the project, without importing the package."""
-    for line in (HERE / "sc2_spic_plugin" / "version.py").read_text().splitlines():
+    for line in (HERE / PACKAGE / "version.py").read_text(encoding="utf-8").splitlines():
         if line.startswith("__version__"):
             return line.split('"')[1]
     raise RuntimeError("sc2_spic_plugin/version.py has no __version__ line")
-
-
-def config_files() -> list[tuple[str, list[str]]]:
-    """Lists the YAML configs so that they are installed beside the package as data."""
-    folders = sorted({path.parent for path in CONFIGS.rglob("*.yaml")})
-    return [
-        (
-            str(Path("share/sc2_spic_plugin") / folder.relative_to(HERE)),
-            [str(path.relative_to(HERE)) for path in sorted(folder.glob("*.yaml"))],
-        )
-        for folder in folders
-    ]
 
 
 TEST = ["pytest>=8", "hypothesis>=6"]
@@ -35,15 +25,15 @@ setup(
     name="sc2-spic-plugin",
     version=read_version(),
     description="SPIC split-computing compression inside sc2bench, torchdistill and CompressAI, measured in real bytes",
-    long_description=(HERE / "README.md").read_text(),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
-    packages=find_packages(include=["sc2_spic_plugin", "sc2_spic_plugin.*"]),
-    package_data={"sc2_spic_plugin": ["py.typed"]},
-    data_files=config_files(),
+    packages=[*find_packages(include=[PACKAGE, f"{PACKAGE}.*"]), *DATA],
+    package_dir=DATA,
+    package_data={PACKAGE: ["py.typed"], **{folder: ["**/*.yaml"] for folder in DATA}},
     python_requires=">=3.11,<3.13",
     install_requires=[
-        "torch",
+        "torch>=2.4",
         "torchvision",
         "torchdistill>=1.1",
         "sc2bench>=0.1",
@@ -52,6 +42,7 @@ setup(
         "numpy",
         "scipy",
         "pyyaml",
+        "pillow",
         "constriction>=0.4",
         "dahuffman",
         "pillow-heif",
@@ -62,10 +53,17 @@ setup(
     ],
     extras_require={"test": TEST, "dev": DEV},
     entry_points={"console_scripts": ["sc2-spic=sc2_spic_plugin.cli.main:main"]},
+    keywords=["split computing", "feature compression", "entropy coding", "distillation", "benchmark"],
     classifiers=[
-        "License :: OSI Approved :: MIT License",
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Topic :: Scientific/Engineering :: Image Processing",
+        "Typing :: Typed",
     ],
 )

@@ -94,13 +94,12 @@ def demo(
     data: Annotated[Path | None, typer.Option(help="an image folder with train/ and val/ instead")] = None,
     network: Annotated[Path | None, typer.Option(help="weights of a ResNet-50 for --data")] = None,
     epochs: Annotated[int | None, typer.Option(help="epochs per unit, instead of the demo's")] = None,
-    images: Annotated[int | None, typer.Option(help="training images per class at most")] = None,
     device: Annotated[str, typer.Option(help="torch device")] = "cpu",
 ) -> None:
     """Compare SPIC with Entropic Student and image codecs: one table, one plot, real bytes."""
     from .demo import DemoOptions, run_demo
 
-    run_demo(DemoOptions(out, quick, data, network, epochs, images, device))
+    run_demo(DemoOptions(out, quick, data, network, epochs, device))
 
 
 @configs_app.command("list")

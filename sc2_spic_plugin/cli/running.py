@@ -87,8 +87,6 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
     about = _about(built, path)
     protocol = load_protocol(options.protocol or about["protocol"])
     _check_protocol(built, protocol)
-    if protocol.threads is not None:
-        torch.set_num_threads(protocol.threads)
     with reporter(about["name"]) as progress:
         if options.test_only:
             checkpoint = _checkpoint_to_test(built, out, options)

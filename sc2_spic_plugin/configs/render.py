@@ -48,6 +48,7 @@ def load_sweep(path: Path) -> list[RenderedConfig]:
 
         base: spic_supervised.yaml          # beside the sweep file
         name: 'imagenet-{cut}-c{channels}'  # each name once
+        name_path: models.model.experiment  # optional: where the name goes in the config
         paths:                              # what each value stands for
           cut: models.model.kwargs.cut
           channels: models.model.kwargs.unit.latent_channels
@@ -57,7 +58,7 @@ def load_sweep(path: Path) -> list[RenderedConfig]:
         ConfigError: an unknown key, a value without a path, or two points of one name.
     """
     sweep = yaml.safe_load(path.read_text())
-    known = ("base", "name", "paths", "grid", "fixed")
+    known = ("base", "name", "name_path", "paths", "grid", "fixed")
     if not isinstance(sweep, dict) or not {"base", "name", "paths", "grid"} <= set(sweep):
         raise ConfigError(f"{path} is no sweep: it needs `base`, `name`, `paths` and `grid`.")
     for key in sweep:
@@ -74,6 +75,8 @@ def load_sweep(path: Path) -> list[RenderedConfig]:
             for target in [targets] if isinstance(targets, str) else targets:
                 overrides[target] = value
         name = string.Formatter().vformat(sweep["name"], (), {key: _short(value) for key, value in values.items()})
+        if "name_path" in sweep:
+            overrides[sweep["name_path"]] = name
         if name in rendered:
             raise ConfigError(f"two points of {path} are called `{name}`; put what differs into `name`.")
         rendered[name] = RenderedConfig(name, render_config(base, overrides), values)

@@ -3,8 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import site
-import sysconfig
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,17 +131,18 @@ def _check_count(key: str, value: object, least: int) -> None:
         raise ConfigError(f"Protocol key `{key}` must be a whole number of at least {least}, got {value!r}.")
 
 
-def _folders() -> list[Path]:
-    shipped = Path("benchmarks") / "protocols"
+def _folder() -> Path:
+    """Returns the folder of the shipped protocols: inside an installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
-    bases = [package, package.parent]  # installed, or beside the package in a checkout
-    bases += [Path(base) / "share" / "sc2_spic_plugin" for base in (sysconfig.get_path("data"), site.getuserbase())]
-    return [base / shipped for base in bases if (base / shipped).is_dir()]
+    for folder in (package / "protocols", package.parent / "benchmarks" / "protocols"):
+        if folder.is_dir():
+            return folder
+    raise ConfigError("the shipped protocols are not installed; reinstall the package.")
 
 
 def protocol_names() -> list[str]:
     """Returns the names of the protocols shipped with the project."""
-    return sorted({path.stem for folder in _folders() for path in folder.glob("*.yaml")})
+    return sorted(path.stem for path in _folder().glob("*.yaml"))
 
 
 def _find(path_or_name: str | Path) -> Path:
@@ -152,9 +151,9 @@ def _find(path_or_name: str | Path) -> Path:
         if path.is_file():
             return path
         raise ConfigError(f"There is no protocol file at {path}. Shipped by name: {', '.join(protocol_names())}.")
-    for folder in _folders():
-        if (folder / f"{path_or_name}.yaml").is_file():
-            return folder / f"{path_or_name}.yaml"
+    shipped = _folder() / f"{path_or_name}.yaml"
+    if shipped.is_file():
+        return shipped
     raise ConfigError(f"There is no protocol named `{path_or_name}`. {nearest(str(path_or_name), protocol_names())}")
 
 

@@ -12,12 +12,16 @@ from ..coding import Payload, SymbolTables, pack_payload, unpack_payload
 from ..errors import BitstreamError, CheckpointError, ConfigError, CutError, nearest
 from ..layers import BottleneckUnit
 from ..ops import tensors_digest
+from .arguments import check_keys, checked_analysis, checked_unit, example_input, parameter_names
 from .cut import cut_network
 from .frozen import freeze_network
 
 __all__ = ["EncodedBatch", "SplitModel"]
 
 Size = tuple[int, int]
+
+_MAX_GROWTH = 16
+"""How many times as long as at `input_size` each size in a payload may be."""
 
 
 class EncodedBatch(NamedTuple):
@@ -58,13 +62,13 @@ class SplitModel(UpdatableBackbone):
         tables: Mapping[str, Any] | None = None,
         analysis_config: Mapping[str, Any] | None = None,
     ) -> None:
-        analysis_config = dict(analysis_config or {})
-        super().__init__(_checked_analyzers(analysis_config.get("analyzer_configs")))
-        self.analyzes_after_compress = analysis_config.get("analyzes_after_compress", False)
+        analyzers, analyzes_after_compress = checked_analysis(analysis_config or {})
+        super().__init__(analyzers)
+        self.analyzes_after_compress = analyzes_after_compress
         if not units:
             raise ConfigError("a split model needs at least one unit; give `unit` in the config.")
         self.cut = cut
-        example = _example_input(input_size)
+        example = example_input(input_size)
         digest = tensors_digest(network.state_dict())
         halves = cut_network(network, cut, example)
         if len(halves.feature_size) != 3:
@@ -87,14 +91,15 @@ class SplitModel(UpdatableBackbone):
         features, crossing = self._split_front(example)
         self.default_sizes = (height, width, *crossing)
         activation = "relu" if bool((features >= 0).all()) else "identity"
+        table_options = dict(tables or {})
+        check_keys(table_options, parameter_names(SymbolTables, "channels", "latent_size"), "`tables`")
         self.units = nn.ModuleDict()
         self.tables = nn.ModuleDict()
         for name, kwargs in units.items():
-            _check_kwargs(name, kwargs)
-            unit = BottleneckUnit(channels, **{"output_activation": activation, **kwargs})
+            unit = BottleneckUnit(channels, **{"output_activation": activation, **checked_unit(name, kwargs)})
             self.units[name] = unit
             self.tables[name] = SymbolTables(
-                unit.latent_channels, latent_size=unit.latent_size(self.feature_size), **dict(tables or {})
+                unit.latent_channels, latent_size=unit.latent_size(self.feature_size), **table_options
             )
         self.active = next(iter(self.units))
 
@@ -105,6 +110,12 @@ class SplitModel(UpdatableBackbone):
         if isinstance(result, tuple):
             return result[0], tuple(int(size) for size in result[1:])
         return result, ()
+
+    def _is_too_large(self, sizes: Sequence[int]) -> bool:
+        """Says whether a receiver refuses these sizes, so that a damaged header cannot ask for all memory."""
+        return any(
+            size > _MAX_GROWTH * max(default, 1) for size, default in zip(sizes, self.default_sizes, strict=True)
+        )
 
     @property
     def unit(self) -> BottleneckUnit:
@@ -146,6 +157,7 @@ class SplitModel(UpdatableBackbone):
 
         Raises:
             TableError: the tables are not ready; call `update()` first.
+            ConfigError: images so much larger than `input_size` that no receiver would accept them.
         """
         features, sizes = self._split_front(image)
         symbols = self.unit.encode(features).cpu()
@@ -154,6 +166,11 @@ class SplitModel(UpdatableBackbone):
         index = list(self.units).index(self.active)
         latent_size = (symbols.shape[-2], symbols.shape[-1])
         all_sizes = (features.shape[-2], features.shape[-1], *sizes)
+        if self._is_too_large(all_sizes):
+            raise ConfigError(
+                f"images of {image.shape[-2]}x{image.shape[-1]} are more than {_MAX_GROWTH} times as long as "
+                "`input_size`, which no receiver accepts; code them in parts or raise `input_size`."
+            )
         payloads = [pack_payload(Payload(index, all_sizes, code), self.default_sizes) for code in codes]
         return EncodedBatch(payloads, [len(code) for code in codes], latent_size)
 
@@ -170,6 +187,8 @@ class SplitModel(UpdatableBackbone):
             BitstreamError: a payload that cannot be decoded, or payloads of one batch that differ in size.
         """
         unpacked = [unpack_payload(payload, self.default_sizes) for payload in strings[0]]
+        if not unpacked:
+            raise BitstreamError("there is no payload to decode; send one for each image.")
         names = list(self.units)
         first = unpacked[0]
         for payload in unpacked:
@@ -183,11 +202,25 @@ class SplitModel(UpdatableBackbone):
         name = names[first.unit_index]
         unit: BottleneckUnit = self.units[name]  # type: ignore[assignment]
         size, crossing = first.sizes[:2], first.sizes[2:]
+        if self._is_too_large(first.sizes):
+            raise BitstreamError(
+                f"the payload says sizes {first.sizes}, far above this model's {self.default_sizes}: it is damaged; "
+                "transmit it again."
+            )
         latent = (unit.latent_channels, *unit.latent_size(size))  # type: ignore[arg-type]
         tables: SymbolTables = self.tables[name]  # type: ignore[assignment]
         coder = tables.coder
         symbols = torch.stack([coder.decode(payload.code, latent) for payload in unpacked])
-        return self.back_end(unit.decode(symbols.to(self.network_digest.device), size), *crossing)  # type: ignore[arg-type]
+        features = unit.decode(symbols.to(self.network_digest.device), size)  # type: ignore[arg-type]
+        try:
+            return self.back_end(features, *crossing)
+        except (RuntimeError, ValueError) as error:
+            if first.sizes == self.default_sizes:
+                raise
+            raise BitstreamError(
+                f"the payload says sizes {first.sizes}, which the network cannot take ({error}): it is damaged, or "
+                "made by another network; transmit it again."
+            ) from error
 
     def forward(self, image: Tensor) -> Any:
         """Returns the network's output; after `update()` it comes from decoded bytes, before from rounded latents."""
@@ -239,32 +272,3 @@ class SplitModel(UpdatableBackbone):
 
 def _digest_tensor(digest: bytes) -> Tensor:
     return torch.frombuffer(bytearray(digest), dtype=torch.uint8)
-
-
-def _example_input(input_size: Sequence[int]) -> Tensor:
-    if len(input_size) != 3 or any(not isinstance(n, int) or n < 1 for n in input_size):
-        raise ConfigError(f"input_size must be [channels, height, width], got {list(input_size)!r}.")
-    return torch.randn(1, *input_size, generator=torch.Generator().manual_seed(0))
-
-
-def _check_kwargs(name: str, kwargs: Mapping[str, Any]) -> None:
-    known = ("latent_channels", "stride", "step", "topology", "geometry", "output_activation")
-    for key in kwargs:
-        if key not in known:
-            raise ConfigError(f"unknown key `{key}` for unit `{name}`. {nearest(key, known)}")
-    if "latent_channels" not in kwargs:
-        raise ConfigError(f"unit `{name}` needs `latent_channels`.")
-    if not name.isidentifier():
-        raise ConfigError(f"a unit's name must be made of letters, digits and _, got `{name}`.")
-
-
-def _checked_analyzers(configs: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
-    """Gives every analyzer config its kwargs and refuses unknown keys, which the host turns into None."""
-    from sc2bench.analysis import ANALYZER_CLASS_DICT
-
-    checked = []
-    for config in configs or ():
-        if config["key"] not in ANALYZER_CLASS_DICT:
-            raise ConfigError(f"unknown analyzer `{config['key']}`. {nearest(config['key'], ANALYZER_CLASS_DICT)}")
-        checked.append({"key": config["key"], "kwargs": dict(config.get("kwargs") or {})})
-    return checked

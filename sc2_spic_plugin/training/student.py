@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, nearest
 from ..models import SplitModel
+from ..models.arguments import check_keys, parameter_names
 from ..models.network import build_network
 from ..rate_estimators import RateEstimator, build_rate_estimator
 
@@ -51,9 +52,9 @@ class SpicModel(SplitModel):
     ) -> None:
         super().__init__(network, cut, {unit_name: unit}, **split)
         estimator = dict(rate_estimator or {"key": "static_table"})
-        for key in estimator:
-            if key not in ("key", "kwargs"):
-                raise ConfigError(f"unknown key `{key}` under `rate_estimator`. {nearest(key, ['key', 'kwargs'])}")
+        check_keys(estimator, ("key", "kwargs"), "`rate_estimator`")
+        if "key" not in estimator:
+            raise ConfigError("`rate_estimator` needs a `key`, for example 'static_table'.")
         self.rate_estimators = nn.ModuleDict(
             {
                 name: build_rate_estimator(
@@ -88,6 +89,8 @@ class SpicModel(SplitModel):
         if self.distills:
             self._run_original(features, sizes)
         features_hat, latent = self.unit(features)
+        if self.clones_features:  # the back-end overwrites what the decoder's backward pass still reads
+            features_hat = features_hat.clone()
         if self.training:
             self.symbol_tables.observe(self.unit.encode(features))
         pixels = image.shape[-2] * image.shape[-1]
@@ -134,17 +137,8 @@ def spic_classifier(network: Mapping[str, Any], **kwargs: Any) -> SpicModel:
           analyzes_after_compress: True
           analyzer_configs: [{key: 'FileSizeAnalyzer', kwargs: {unit: 'KB'}}, {key: 'SpicSizeAnalyzer'}]
     """
-    import inspect
-
-    known = [
-        name
-        for cls in (SpicModel, SplitModel)
-        for name in inspect.signature(cls).parameters
-        if name not in ("network", "units", "split")
-    ]
-    for key in kwargs:
-        if key not in known:
-            raise ConfigError(f"unknown key `{key}` for spic_classifier. {nearest(key, known)}")
+    known = [name for cls in (SpicModel, SplitModel) for name in parameter_names(cls, "network", "units", "split")]
+    check_keys(kwargs, known, "spic_classifier")
     for key in ("cut", "unit"):
         if key not in kwargs:
             raise ConfigError(f"spic_classifier needs `{key}`.")

@@ -1,0 +1,78 @@
+"""Checking what a config hands to a model: unknown keys are refused with the nearest known one."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import ConfigError, nearest
+
+__all__ = ["check_keys", "checked_analysis", "checked_unit", "example_input", "parameter_names"]
+
+_UNIT = ("latent_channels", "stride", "step", "topology", "geometry", "output_activation")
+_ANALYSIS = ("analyzer_configs", "analyzes_after_compress")
+
+
+def parameter_names(function: Callable[..., Any], *without: str) -> list[str]:
+    """Returns the names of a function's or class's parameters, in order."""
+    return [name for name in inspect.signature(function).parameters if name not in without]
+
+
+def check_keys(mapping: Any, known: Iterable[str], where: str) -> None:
+    """Refuses what is no mapping, or has a key that nothing reads.
+
+    Raises:
+        ConfigError: the message names the nearest known key.
+    """
+    known = list(known)
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(f"{where} must be a mapping with {', '.join(f'`{key}`' for key in known)}, got {mapping!r}.")
+    for key in mapping:
+        if key not in known:
+            raise ConfigError(f"unknown key `{key}` for {where}. {nearest(str(key), known)}")
+
+
+def checked_unit(name: str, kwargs: Any) -> dict[str, Any]:
+    """Returns the keyword arguments of one unit.
+
+    Raises:
+        ConfigError: an unknown or missing key, or a name that no checkpoint can hold.
+    """
+    check_keys(kwargs, _UNIT, f"unit `{name}`")
+    if "latent_channels" not in kwargs:
+        raise ConfigError(f"unit `{name}` needs `latent_channels`.")
+    if not name.isidentifier():
+        raise ConfigError(f"a unit's name must be made of letters, digits and _, got `{name}`.")
+    return dict(kwargs)
+
+
+def checked_analysis(config: Any) -> tuple[list[dict[str, Any]], bool]:
+    """Returns sc2bench's analyzer configs, each with kwargs, and whether they are used after compressing.
+
+    Raises:
+        ConfigError: an unknown key, or an unknown analyzer, which the host turns into None.
+    """
+    from sc2bench.analysis import ANALYZER_CLASS_DICT
+
+    check_keys(config, _ANALYSIS, "`analysis_config`")
+    analyzers: Sequence[Any] = config.get("analyzer_configs") or ()
+    for analyzer in analyzers:
+        check_keys(analyzer, ("key", "kwargs"), "an analyzer")
+        key = str(analyzer.get("key"))
+        if key not in ANALYZER_CLASS_DICT:
+            raise ConfigError(f"unknown analyzer `{key}`. {nearest(key, ANALYZER_CLASS_DICT)}")
+    checked = [{"key": analyzer["key"], "kwargs": dict(analyzer.get("kwargs") or {})} for analyzer in analyzers]
+    return checked, bool(config.get("analyzes_after_compress", False))
+
+
+def example_input(input_size: Sequence[int]) -> Tensor:
+    """Returns one random image (1, channels, height, width), the same at every call.
+
+    Raises:
+        ConfigError: not three whole numbers of 1 or more.
+    """
+    if len(input_size) != 3 or any(not isinstance(n, int) or n < 1 for n in input_size):
+        raise ConfigError(f"input_size must be [channels, height, width], got {list(input_size)!r}.")
+    return torch.randn(1, *input_size, generator=torch.Generator().manual_seed(0))

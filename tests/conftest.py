@@ -1,0 +1,30 @@
+"""One thread for tiny tensors, and the parts that several folders of tests share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_for_all() -> Iterator[None]:
+    torch.set_num_threads(1)
+    yield
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The folder of the released units, which is not part of the project."""
+    folder = REPOSITORY.parent / "shared" / "spic_reference"
+    if not (folder / "golden_units.json").is_file():
+        pytest.skip(f"the released units are not at {folder}")
+    return folder
