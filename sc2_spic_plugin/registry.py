@@ -1,6 +1,7 @@
 """The only file that touches the hosts' registries: what is registered, under which key, and never over another's."""
 
-from collections.abc import Callable, MutableMapping
+from collections import ChainMap
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .errors import ConfigError
@@ -10,7 +11,7 @@ __all__ = ["register", "register_all", "registered_names"]
 _registered: dict[str, list[str]] = {}
 
 
-def register(kind: str, table: MutableMapping[str, Any], key: str, value: Any, add: Callable[[Any], Any]) -> None:
+def register(kind: str, table: Mapping[str, Any], key: str, value: Any, add: Callable[[Any], Any]) -> None:
     """Registers one object with a host, unless the key is taken: the host would overwrite silently.
 
     Args:
@@ -41,15 +42,17 @@ def register_all() -> None:
     from sc2bench.models import backbone
     from torchdistill.datasets import registry as dataset_registry
     from torchdistill.losses import registry as loss_registry
+    from torchdistill.models import registry as model_registry
 
     from .analyzers import SpicSizeAnalyzer
-    from .datasets import CheckedImageFolder, FlatImageFolder, SyntheticImages
+    from .datasets import CheckedImageFolder, FlatImageFolder, HeldOut, SyntheticImages
     from .losses import SpicDistillationLoss, SpicRateLoss
     from .models import spic_entropic_student, spic_eval_teacher
     from .training import spic_classifier
 
+    models = ChainMap(backbone.BACKBONE_FUNC_DICT, model_registry.MODEL_DICT)  # registering adds to both
     for function in (spic_classifier, spic_entropic_student, spic_eval_teacher):
-        register("model", backbone.BACKBONE_FUNC_DICT, function.__name__, function, backbone.register_backbone_func)
+        register("model", models, function.__name__, function, backbone.register_backbone_func)
     for loss in (SpicDistillationLoss, SpicRateLoss):
         register(
             "loss", loss_registry.MIDDLE_LEVEL_LOSS_DICT, loss.__name__, loss, loss_registry.register_mid_level_loss
@@ -61,7 +64,7 @@ def register_all() -> None:
         SpicSizeAnalyzer,
         analysis.register_analysis_class,
     )
-    for dataset in (CheckedImageFolder, FlatImageFolder, SyntheticImages):
+    for dataset in (CheckedImageFolder, FlatImageFolder, HeldOut, SyntheticImages):
         key = f"Spic{dataset.__name__}"
 
         def add(cls: Any, key: str = key) -> Any:

@@ -36,18 +36,21 @@ def settle(model: SplitModel) -> SplitModel:
     with torch.no_grad():
         features = model.front_end(make_images(16, seed=9))
         for unit in model.units.values():
-            for _ in range(20):
+            norms = [module for module in unit.modules() if isinstance(module, nn.BatchNorm2d)]
+            for momentum in (1.0, 0.1):  # the second pass only puts the usual value back
+                for norm in norms:
+                    norm.momentum = momentum
                 unit.train()(features)
     return model
 
 
-def make_split(seed: int = 0, cut: str = "layer3", units: Any = None, **kwargs: Any) -> SplitModel:
+def make_split(seed: int = 0, cut: str = "layer2", units: Any = None, **kwargs: Any) -> SplitModel:
     network = make_network(seed)
     torch.manual_seed(seed + 1)
     return settle(SplitModel(network, cut, units or {"unit": UNIT}, input_size=(3, 32, 32), **kwargs))
 
 
-def make_student(seed: int = 0, cut: str = "layer3", **kwargs: Any) -> SpicModel:
+def make_student(seed: int = 0, cut: str = "layer2", **kwargs: Any) -> SpicModel:
     network = make_network(seed)
     torch.manual_seed(seed + 1)
     unit = {**UNIT, **kwargs.pop("unit", {})}

@@ -6,11 +6,12 @@ Latents are synthetic, with the statistics of rectified, quantised features: mos
 with its own distribution. All coders run in this process on one thread; times are medians, read the ratios.
 """
 
+from timing import machine_line, median, take_turns
+
+# isort: split
 import argparse
 import statistics
-import time
 from collections import Counter
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -67,23 +68,6 @@ class Rans:
         return float((16 - np.log2(frequencies[self.indexes.numpy(), symbols])).sum())
 
 
-def median_microseconds(functions: list[Callable[[], object]], repeats: int, seconds: float = 0.02) -> list[float]:
-    """Returns the median per function; they take turns, so that whatever else runs slows all of them alike."""
-    calls = []
-    for function in functions:
-        start = time.perf_counter()
-        function()
-        calls.append(max(1, int(seconds / (time.perf_counter() - start))))
-    times: list[list[float]] = [[] for _ in functions]
-    for _ in range(repeats):
-        for function, count, own in zip(functions, calls, times, strict=True):
-            start = time.perf_counter()
-            for _ in range(count):
-                function()
-            own.append((time.perf_counter() - start) / count)
-    return [statistics.median(own) * 1e6 for own in times]
-
-
 def print_overhead() -> None:
     """Prints mean bytes per latent and what is above the code length of each coder's own tables."""
     print("Bytes above the ideal code length of the coder's own tables (mean per latent, held-out latents)")
@@ -118,8 +102,9 @@ def print_speed(shape: tuple[int, int, int], repeats: int) -> None:
         "dahuffman, list of int": (lambda: huffman.encode(array.tolist()), lambda: huffman.decode(codes[2])),
     }
     sizes = dict(zip(rows, [len(codes[0]), len(codes[1]), len(codes[2]), len(codes[2])], strict=True))
-    medians = median_microseconds([call for calls in rows.values() for call in calls], repeats)
-    times = dict(zip(rows, zip(medians[::2], medians[1::2], strict=True), strict=True))
+    calls = {(name, way): call for name, pair in rows.items() for way, call in enumerate(pair)}
+    rounds = take_turns(calls, repeats, seconds=0.02)
+    times = {name: tuple(median(rounds[name, way]) * 1e3 for way in (0, 1)) for name in rows}
     base = times["static tables"]
     print(
         f"\n{'x'.join(map(str, shape))}, batch 1, microseconds; ratio = time of the coder / time of the static tables"
@@ -138,6 +123,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=30, help="timings behind each median")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    print(machine_line())
     print_overhead()
     for shape in SPEED_SHAPES:
         print_speed(shape, arguments.repeats)

@@ -2,19 +2,21 @@
 
 Run: python benchmarks/performance/training_step.py [--repeats 15] [--cut layer4.2] [--batch 32] [--size 160]
 
-ResNet-50 with random weights and 10 classes, float32 on the CPU. Both sides train the same unit with the same terms: the
-mean absolute difference of the outputs plus the rate. The stock side is torchdistill's DistillationBox with a second,
-whole network as teacher (`spic_eval_teacher`) and its L1Loss; ours is its TrainingBox, and the model is its own teacher.
-Two is the limit where the cut is late: two passes through the front-end against one. Data loading is not timed.
+ResNet-50 with random weights and 10 classes, float32 on the CPU. Both sides train the same unit on the same terms: mean
+absolute difference of the outputs plus rate. The stock side is torchdistill's DistillationBox with a second, whole
+network as teacher (`spic_eval_teacher`) and its L1Loss; ours is its TrainingBox, and the model is its own teacher. Two
+is the limit where the cut is late: two passes through the front-end against one. Data loading is not timed.
 """
 
+from timing import machine_line, median, median_ratio, take_turns
+
+# isort: split
 import argparse
 import logging
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from timing import machine_line, median, median_ratio, take_turns
 from torch import Tensor, nn
 
 import sc2_spic_plugin  # noqa: F401 - registers the losses
@@ -23,7 +25,7 @@ from sc2_spic_plugin.training import spic_classifier
 from sc2_spic_plugin.training.build import quiet_hosts
 
 NETWORK = {"key": "resnet50", "kwargs": {"num_classes": 10}}
-Step = Callable[[], object]
+Step = Callable[[], Any]
 
 
 def student(arguments: argparse.Namespace, distills: bool) -> nn.Module:
@@ -117,7 +119,7 @@ def parts_of(model: Any, image: Tensor) -> dict[str, Step]:
         model.unit.zero_grad()
 
     def estimator() -> None:
-        model.rate_estimator((latent.requires_grad_() / model.unit.step)).bits.sum().backward()
+        model.rate_estimator(latent.requires_grad_() / model.unit.step).bits.sum().backward()
 
     return {
         "front-end": lambda: model._split_front(image),
@@ -158,12 +160,10 @@ def main() -> None:
     print(f"{'ratio':>42} {ratio:9.2f}    (quartiles {lower:.2f} to {upper:.2f}; target 1.8, limit 2)")
 
     parts = take_turns({**parts_of(model, image), "step": steps["self-distillation"]}, arguments.repeats)
-    print("\nParts of the self-distillation step, each measured alone")
-    whole = median(parts.pop("step"))
+    whole = parts.pop("step")
+    print("\nParts of the self-distillation step, each run alone; share = time of the part / time of the step")
     for name, values in parts.items():
-        print(f"{name:>42} {median(values):9.1f} ms {100 * median(values) / whole:6.1f} %")
-    rest = whole - sum(median(values) for values in parts.values())
-    print(f"{'rest (optimiser, losses, hooks)':>42} {rest:9.1f} ms {100 * rest / whole:6.1f} %")
+        print(f"{name:>42} {median(values):9.1f} ms {100 * median_ratio(values, whole)[0]:6.1f} %")
 
 
 if __name__ == "__main__":

@@ -4,25 +4,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..configs import render_config, resolve_config
 from ..errors import ConfigError
 from ..models import SplitModel
 from ..ops import write_atomic
-from ..training.build import build_config, quiet_hosts
+from ..training.build import build_config, quiet_hosts, seed_everything
 from ..training.calibrate import calibrate
 from ..training.checkpoint import load_model_checkpoint, save_model_checkpoint
 from .progress import reporter
-from .running import _last_stage, _loader
+from .running import calibration_loader, checked_device
 
 __all__ = ["calibrate_checkpoint"]
 
 
 def calibrate_checkpoint(
-    config: str, checkpoint: Path, out: Path, device: str = "cpu", overrides: Mapping[str, Any] | None = None
+    config: str,
+    checkpoint: Path,
+    out: Path,
+    device: str = "cpu",
+    seed: int = 0,
+    overrides: Mapping[str, Any] | None = None,
 ) -> str:
-    """Writes the checkpoint with tables counted exactly over the config's training images.
+    """Writes the checkpoint with tables counted exactly over the config's training images, its config beside it.
 
     Returns:
         One sentence: images counted, size of the tables, their digest.
@@ -34,12 +37,14 @@ def calibrate_checkpoint(
         raise ConfigError(f"{out} exists; choose another --out.")
     path = resolve_config(config)
     quiet_hosts()
-    target = out.with_suffix(".yaml")
-    built = build_config(write_atomic(target, render_config(path.read_text(), overrides or {})), torch.device(device))
+    seed_everything(seed)
+    text = render_config(path.read_text(), overrides or {})
+    rendered = write_atomic(out.with_name(f"{out.name}.config.yaml"), text)
+    built = build_config(rendered, checked_device(device))
     if not isinstance(built.model, SplitModel):
         raise ConfigError(f"the model of {path} has no coding tables; only SPIC models are calibrated.")
     load_model_checkpoint(checkpoint, built.model)
-    loader = _loader(built, _last_stage(built)["train_data_loader"])
+    loader = calibration_loader(built)
     with reporter("calibrate") as progress:
         total = len(loader.dataset)
         images = calibrate(built.model, loader, built.device, lambda done: progress.step("images", done, total))

@@ -111,7 +111,7 @@ class Demo:
             f"{point.accuracy:.1f} %" + ("" if point.payload_bytes is None else f" at {point.payload_bytes:.0f} B")
             for point in result.points
         )
-        console.print(f"{self._seconds():4.0f} s  {name}: {shown}", highlight=False)
+        console.print(f"{self._seconds():4.0f} s  {name}: {shown}", highlight=False, soft_wrap=True)
 
     def _values(self, network_path: str) -> dict[str, Any]:
         """Returns what every config gets: the suite's shared values, the folder, its classes, the architecture."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from rich.markup import escape
 
 from ..errors import ConfigError, SpicError
 from ..version import __version__
@@ -35,7 +36,10 @@ def _overrides(assignments: list[str] | None) -> dict[str, Any]:
         path, equals, value = assignment.partition("=")
         if not equals or not path:
             raise ConfigError(f"--set takes PATH=VALUE, got `{assignment}`.")
-        overrides[path] = yaml.safe_load(value)
+        try:
+            overrides[path] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"the value of `--set {assignment}` is no YAML; put quotes around it.") from error
     return overrides
 
 
@@ -79,12 +83,13 @@ def calibrate(
     checkpoint: Annotated[Path, typer.Option(help="the checkpoint whose tables are recounted")],
     out: Annotated[Path, typer.Option(help="where the checkpoint with the new tables goes")],
     device: Annotated[str, typer.Option(help="torch device")] = "cpu",
+    seed: Annotated[int, typer.Option(help="of all random generators")] = 0,
     values: Set = None,
 ) -> None:
     """Recount the coding tables exactly over the training images."""
     from .calibrating import calibrate_checkpoint
 
-    typer.echo(calibrate_checkpoint(config, checkpoint, out, device, _overrides(values)))
+    typer.echo(calibrate_checkpoint(config, checkpoint, out, device, seed, _overrides(values)))
 
 
 @app.command()
@@ -116,26 +121,24 @@ def configs_copy(name: str, target: Path) -> None:
     from ..configs import resolve_config
     from ..ops import write_atomic
 
+    source = resolve_config(name)
     if target.is_dir():
-        target = target / Path(name).name
+        target = target / source.name
     if target.exists():
         raise ConfigError(f"{target} exists; choose another name.")
-    write_atomic(target, resolve_config(name).read_bytes())
+    write_atomic(target, source.read_bytes())
     typer.echo(str(target))
 
 
 @configs_app.command("check")
 def configs_check(names: list[str]) -> None:
-    """Say what is wrong with configs before anything is built; exit code 1 if something is."""
-    from ..configs import check_config, load_sweep, resolve_config
-    from ..configs.render import is_sweep
+    """Say what is wrong with configs, sweeps or suites before anything is built; exit code 1 if something is."""
+    from ..configs import check_file, resolve_config
 
     wrong = 0
     for name in names:
         path = resolve_config(name)
-        texts = {point.name: point.text for point in load_sweep(path)} if is_sweep(path) else {"": path.read_text()}
-        for point, text in texts.items():
-            problems = check_config(text)
+        for point, problems in check_file(path).items():
             wrong += len(problems)
             label = f"{path} {point}".strip()
             typer.echo(f"{label}: " + ("ok" if not problems else ""))
@@ -201,9 +204,6 @@ def main() -> None:
     """Runs the command line; our own errors become one message and exit code 1."""
     try:
         app(standalone_mode=True)
-    except SpicError as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False, markup=True)
-        sys.exit(1)
-    except OSError as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False)
+    except (SpicError, OSError) as error:
+        console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)

@@ -8,15 +8,27 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 __all__ = ["Reporter", "console", "reporter"]
 
 console = Console(stderr=True)
+
+
+class RateColumn(ProgressColumn):
+    """Steps per second, over the last seconds."""
+
+    def render(self, task: Task) -> Text:
+        """Returns the rate, or nothing before the first step."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f}/s")
 
 
 class Reporter:
@@ -43,11 +55,11 @@ def reporter(title: str) -> Iterator[Reporter]:
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
+        RateColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[speed]}"),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=None, speed="")
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=None)
         yield Reporter(progress, task)

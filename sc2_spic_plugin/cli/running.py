@@ -17,7 +17,7 @@ from ..ops import file_digest, tensors_digest, write_atomic
 from ..training.build import BuiltConfig, build_config, quiet_hosts, seed_everything
 from ..training.calibrate import calibrate
 from ..training.checkpoint import load_model_checkpoint, save_model_checkpoint
-from ..training.loop import CHECKPOINT, train
+from ..training.loop import CHECKPOINT, PRECISIONS, train
 from .progress import reporter
 
 __all__ = ["Measured", "RunOptions", "run_config"]
@@ -79,10 +79,12 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         raise ConfigError(f"{path} cannot be run:\n{listed}")
+    device = checked_device(options.device)
+    if options.precision not in PRECISIONS:
+        raise ConfigError(f"unknown precision `{options.precision}`. {nearest(options.precision, PRECISIONS)}")
     rendered = write_atomic(out / "config.yaml", text)
     quiet_hosts()
     seed_everything(options.seed)
-    device = torch.device(options.device)
     built = build_config(rendered, device)
     about = _about(built, path)
     protocol = load_protocol(options.protocol or about["protocol"])
@@ -95,7 +97,7 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
         else:
             checkpoint = train(built, out, options.precision, progress.step)
             if options.calibrates and isinstance(built.model, SplitModel):
-                loader = _loader(built, _last_stage(built)["train_data_loader"])
+                loader = calibration_loader(built)
                 calibrate(built.model, loader, device, lambda done: progress.step("tables", done, len(loader.dataset)))
                 save_model_checkpoint(checkpoint, built.model, best_value=0.0)
         evaluation = measure(built, protocol, progress.step)
@@ -134,11 +136,38 @@ def measure(built: BuiltConfig, protocol: Protocol, report: Any) -> Evaluation:
     )
 
 
+def checked_device(name: str) -> torch.device:
+    """Returns the device.
+
+    Raises:
+        ConfigError: no such device, or none of it here.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"the device `{name}` cannot be used: {reason} Use `cpu`, or `cuda` with a GPU.") from error
+    return device
+
+
 def _loader(built: BuiltConfig, config: dict[str, Any]) -> Any:
     from torchdistill.datasets.util import build_data_loader
 
     plain = {key: value for key, value in config.items() if key != "requires_supp"}
     return build_data_loader(built.datasets[config["dataset_id"]], plain, False)
+
+
+def calibration_loader(built: BuiltConfig) -> Any:
+    """Returns the loader of the last stage's training images, none of them left out.
+
+    Raises:
+        ConfigError: the config says nothing about training.
+    """
+    if not built.config.get("train"):
+        raise ConfigError(f"{built.path} has no `train`, so no training images to count on.")
+    config = _last_stage(built)["train_data_loader"]
+    return _loader(built, {**config, "kwargs": {**config["kwargs"], "drop_last": False}})
 
 
 def _last_stage(built: BuiltConfig) -> dict[str, Any]:
@@ -165,7 +194,7 @@ def _check_protocol(built: BuiltConfig, protocol: Protocol) -> None:
     if test_id != protocol.report:
         raise ConfigError(f"the config tests on `{test_id}`, protocol {protocol.name} reports `{protocol.report}`.")
     check_transform(protocol, getattr(built.datasets[test_id], "transform", None))
-    if "train" in built.config:
+    if built.config.get("train"):
         selection = _last_stage(built)["val_data_loader"]["dataset_id"]
         if selection != protocol.selection:
             raise ConfigError(
@@ -180,7 +209,7 @@ def _checkpoint_to_test(built: BuiltConfig, out: Path, options: RunOptions) -> P
     own = out / CHECKPOINT
     named = built.model_config.get("dst_ckpt")
     if own.is_file() or named is None:
-        return own if "train" in built.config else None
+        return own if built.config.get("train") else None
     return Path(named).expanduser()
 
 

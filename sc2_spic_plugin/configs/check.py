@@ -2,10 +2,10 @@
 
 import importlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..errors import nearest
+from ..errors import ConfigError, nearest
 from .plain import CALL, load_plain
 
 __all__ = ["check_config"]
@@ -90,13 +90,36 @@ def _model(name: str, model: Mapping[str, Any]) -> Iterator[str]:
         yield f"`{where}` needs a `key`."
     if name != "teacher_model" and "dst_ckpt" not in model:
         yield f"`{where}` needs a `dst_ckpt`: where the hosts save and look for the trained checkpoint."
-    if model.get("key") != "spic_classifier":
-        return
+    if model.get("key") == "spic_classifier":
+        yield from _spic_classifier(f"{where}.kwargs", model.get("kwargs") or {})
+
+
+def _spic_classifier(where: str, kwargs: Mapping[str, Any]) -> Iterator[str]:
+    """Finds what the model's own checks would refuse, as far as that takes no network."""
+    from ..models.arguments import check_keys, checked_analysis, checked_unit, parameter_names
+    from ..models.network import NETWORK_KEYS
     from ..models.split_model import SplitModel
+    from ..rate_estimators import RATE_ESTIMATORS
     from ..training.student import SpicModel
 
-    known = {*inspect.signature(SpicModel).parameters, *inspect.signature(SplitModel).parameters} - {"units", "split"}
-    yield from _unknown(model.get("kwargs") or {}, tuple(sorted(known)), f"{where}.kwargs")
+    known = dict.fromkeys((*parameter_names(SpicModel, "split"), *parameter_names(SplitModel, "units")))
+    yield from _unknown(kwargs, tuple(known), where)
+    yield from (f"`{where}` needs `{key}`." for key in ("network", "cut", "unit") if key not in kwargs)
+    estimator = kwargs.get("rate_estimator") or {"key": "static_table"}
+    checks: list[Callable[[], Any]] = [
+        lambda: checked_unit("unit", kwargs.get("unit", {"latent_channels": 1})),
+        lambda: checked_analysis(kwargs.get("analysis_config") or {}),
+        lambda: check_keys(kwargs.get("network", {}), NETWORK_KEYS, "`network`"),
+        lambda: check_keys(estimator, ("key", "kwargs"), "`rate_estimator`"),
+    ]
+    for check in checks:
+        try:
+            check()
+        except ConfigError as error:
+            yield f"{where}: {error}"
+    key = str(estimator.get("key")) if isinstance(estimator, Mapping) else ""
+    if key not in RATE_ESTIMATORS:
+        yield f"unknown rate estimator `{key}` in {where}. {nearest(key, RATE_ESTIMATORS)}"
 
 
 def _stage(where: str, stage: Mapping[str, Any], datasets: set[str]) -> Iterator[str]:
@@ -136,7 +159,11 @@ def _losses(where: str, stage: Mapping[str, Any]) -> Iterator[str]:
         *registry.LOSS_DICT, *registry.LOW_LEVEL_LOSS_DICT, *registry.MIDDLE_LEVEL_LOSS_DICT,
     }  # fmt: skip
     student, teacher = _hooked(stage.get("student") or stage.get("model")), _hooked(stage.get("teacher"))
-    terms = ((stage.get("criterion") or {}).get("kwargs") or {}).get("sub_terms") or {}
+    total = stage.get("criterion") or {}
+    if total.get("key") not in registry.HIGH_LEVEL_LOSS_DICT:
+        hint = nearest(str(total.get("key")), registry.HIGH_LEVEL_LOSS_DICT)
+        yield f"unknown loss `{total.get('key')}` as {where}.criterion. {hint}"
+    terms = (total.get("kwargs") or {}).get("sub_terms") or {}
     for name, term in terms.items():
         criterion = term.get("criterion") or {}
         key, kwargs = str(criterion.get("key")), criterion.get("kwargs") or {}

@@ -27,7 +27,7 @@ def render_config(text: str, overrides: Mapping[str, Any]) -> str:
     """Returns a config's text with values replaced.
 
     The change is made on the parsed nodes, before any tag or alias is resolved: every alias of a replaced value and
-    every `!join` built from it follow.
+    every `!join` built from it follow. A value and its aliases are one: replacing any of them replaces all.
 
     Args:
         text: a config in the hosts' format, tags and anchors included.
@@ -57,14 +57,20 @@ def load_sweep(path: Path) -> list[RenderedConfig]:
     Raises:
         ConfigError: an unknown key, a value without a path, or two points of one name.
     """
-    sweep = yaml.safe_load(path.read_text())
+    try:
+        sweep = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is no YAML: {error}") from error
     known = ("base", "name", "name_path", "paths", "grid", "fixed")
-    if not isinstance(sweep, dict) or not {"base", "name", "paths", "grid"} <= set(sweep):
+    if not isinstance(sweep, dict) or not all(sweep.get(key) for key in ("base", "name", "paths", "grid")):
         raise ConfigError(f"{path} is no sweep: it needs `base`, `name`, `paths` and `grid`.")
     for key in sweep:
         if key not in known:
             raise ConfigError(f"unknown key `{key}` in sweep {path}. {nearest(str(key), known)}")
-    base = (path.parent / sweep["base"]).read_text()
+    base_path = path.parent / sweep["base"]
+    if not base_path.is_file():
+        raise ConfigError(f"the base of {path} is not at {base_path}; `base` is relative to the sweep's folder.")
+    base = base_path.read_text()
     rendered: dict[str, RenderedConfig] = {}
     for values in _combinations(sweep["grid"]):
         overrides = dict(sweep.get("fixed") or {})
@@ -74,7 +80,10 @@ def load_sweep(path: Path) -> list[RenderedConfig]:
             targets = sweep["paths"][key]
             for target in [targets] if isinstance(targets, str) else targets:
                 overrides[target] = value
-        name = string.Formatter().vformat(sweep["name"], (), {key: _short(value) for key, value in values.items()})
+        try:
+            name = string.Formatter().vformat(sweep["name"], (), {key: _short(value) for key, value in values.items()})
+        except (KeyError, IndexError, ValueError) as error:
+            raise ConfigError(f"`name` of {path} cannot be filled in: {error} is no value of the grid.") from error
         if "name_path" in sweep:
             overrides[sweep["name_path"]] = name
         if name in rendered:

@@ -87,8 +87,12 @@ class BottleneckUnit(nn.Module):
         return UnitOutput(self.decoder(self.quantizer(latent), size), latent)
 
     @torch.no_grad()
-    def encode(self, features: Tensor) -> Tensor:
+    def encode(self, features: Tensor, checks_finite: bool = True) -> Tensor:
         """Returns the symbols (B, C_r, h, w) int32 that are transmitted, with batch-norm statistics as deployed.
+
+        Args:
+            features: (B, C, H, W).
+            checks_finite: see `UniformQuantizer.quantize`.
 
         Raises:
             ConfigError: the features have another number of channels, or give a latent that is not finite.
@@ -98,7 +102,7 @@ class BottleneckUnit(nn.Module):
                 f"expected features (B, {self.in_channels}, H, W), got {tuple(features.shape)}; "
                 "the unit was made for another cut or network."
             )
-        return self._deployed(lambda: self.quantizer.quantize(self.encoder(features)))
+        return self._deployed(lambda: self.quantizer.quantize(self.encoder(features), checks_finite))
 
     @torch.no_grad()
     def decode(self, symbols: Tensor, size: Size) -> Tensor:

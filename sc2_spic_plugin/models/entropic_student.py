@@ -42,24 +42,30 @@ def spic_entropic_student(
 ) -> EntropicStudent:
     """Builds an Entropic Student whose layers behind the bottleneck start from `network` (a ResNet).
 
+    `num_target_channels` of the bottleneck follows from the network.
+
         student_model:
           key: 'spic_entropic_student'
           kwargs:
             network: {key: 'resnet50', kwargs: {num_classes: 10}, src_ckpt: 'resnet50.safetensors'}
             bottleneck_config:
               key: 'FPBasedResNetBottleneck'
-              kwargs: {num_bottleneck_channels: 24, num_target_channels: 256}
+              kwargs: {num_bottleneck_channels: 24}
 
     Raises:
         ConfigError: an unknown bottleneck.
 
     Source: Matsubara et al., "Supervised Compression for Resource-Constrained Edge Computing Systems", WACV 2022.
     """
-    layer = get_layer(bottleneck_config["key"], **dict(bottleneck_config.get("kwargs") or {}))
+    original = build_network(network)
+    # what the bottleneck replaces ends where layer2 begins
+    target_channels = next(original.get_submodule("layer2").parameters()).shape[1]
+    options = {"num_target_channels": target_channels, **dict(bottleneck_config.get("kwargs") or {})}
+    layer = get_layer(bottleneck_config["key"], **options)
     if layer is None:
         known = {*LAYER_CLASS_DICT, *LAYER_FUNC_DICT}
         raise ConfigError(
             f"unknown bottleneck `{bottleneck_config['key']}`. {nearest(bottleneck_config['key'], known)}"
         )
-    options = {"skips_avgpool": False, "skips_fc": False, **kwargs}
-    return EntropicStudent(layer, build_network(network), analysis_config=analysis_config, **options)
+    kwargs = {"skips_avgpool": False, "skips_fc": False, **kwargs}
+    return EntropicStudent(layer, original, analysis_config=analysis_config, **kwargs)

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, ConfigError, nearest
 
-__all__ = ["build_network", "load_weights"]
+__all__ = ["NETWORK_KEYS", "build_network", "load_torch_file", "load_weights", "read_state_dict"]
 
-_NETWORK_KEYS = {"key", "kwargs", "src_ckpt", "repo_or_dir"}
+NETWORK_KEYS = ("key", "kwargs", "src_ckpt", "repo_or_dir")
+"""What `network` may hold in a config."""
 
 
 def build_network(config: Mapping[str, Any]) -> nn.Module:
@@ -35,17 +36,17 @@ def build_network(config: Mapping[str, Any]) -> nn.Module:
     from sc2bench.models.registry import load_classification_model
 
     for key in config:
-        if key not in _NETWORK_KEYS:
-            raise ConfigError(f"unknown key `{key}` under `network`. {nearest(str(key), _NETWORK_KEYS)}")
+        if key not in NETWORK_KEYS:
+            raise ConfigError(f"unknown key `{key}` under `network`. {nearest(str(key), NETWORK_KEYS)}")
     if "key" not in config:
         raise ConfigError("`network` needs a `key`: the name of a torchvision or timm model, e.g. 'resnet50'.")
     host_config = {key: value for key, value in config.items() if key != "src_ckpt"}
     host_config["kwargs"] = dict(config.get("kwargs") or {})
     try:
         network = load_classification_model(host_config, torch.device("cpu"), False)
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         if _is_known(config["key"]):
-            raise
+            raise ConfigError(f"`{config['key']}` cannot be built with {host_config['kwargs']}: {error}.") from error
         raise ConfigError(f"unknown network `{config['key']}`. {nearest(config['key'], _known_networks())}") from error
     if config.get("src_ckpt"):
         load_weights(network, config["src_ckpt"])

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..errors import CheckpointError
-from ..models.network import load_torch_file
+from ..models.network import read_state_dict
 from ..ops import write_atomic
 
 __all__ = ["load_model_checkpoint", "save_model_checkpoint", "save_training_state"]
@@ -61,15 +61,7 @@ def load_model_checkpoint(path: Path, model: nn.Module) -> None:
     Raises:
         CheckpointError: missing, damaged, or made for another network, split or unit.
     """
-    if not path.is_file():
-        raise CheckpointError(f"no checkpoint at {path}; train first (without --test-only), or check the path.")
-    try:
-        content = load_torch_file(path)
-    except Exception as error:
-        raise CheckpointError(f"{path} cannot be read ({error}); copy or train it again.") from error
-    state = content.get("model", content) if isinstance(content, dict) else None
-    if not isinstance(state, dict):
-        raise CheckpointError(f"{path} holds no `model`; it is not a checkpoint of this plugin or of sc2bench.")
+    state = read_state_dict(path)
     try:
         model.load_state_dict(state, strict=True)
     except RuntimeError as error:

@@ -8,16 +8,18 @@ from typing import Any
 
 import torch
 from sc2bench.models.backbone import UpdatableBackbone
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..errors import TrainingError
+from ..errors import ConfigError, DataError, TrainingError
+from ..models import SplitModel
 from .build import BuiltConfig
 from .checkpoint import load_model_checkpoint, save_model_checkpoint, save_training_state
 
-__all__ = ["CHECKPOINT", "train"]
+__all__ = ["CHECKPOINT", "PRECISIONS", "train"]
 
 CHECKPOINT = "checkpoint.pt"
 STATE = "last.pt"
+PRECISIONS = ("fp32", "bf16")
 Report = Callable[[str, int, int], None]
 
 
@@ -39,11 +41,14 @@ def train(
         The path of the best checkpoint.
 
     Raises:
+        ConfigError: the config says nothing about training.
         TrainingError: the loss is not finite; the last good checkpoint is kept.
     """
     from torchdistill.core.distillation import get_distillation_box
     from torchdistill.core.training import get_training_box
 
+    if not built.config.get("train"):
+        raise ConfigError(f"{built.path} has no `train`: measure it with --test-only, or add the part.")
     train_config, device = built.config["train"], built.device
     args = (built.datasets, train_config, device, None, False, 1)
     box = (
@@ -54,6 +59,13 @@ def train(
     checkpoint = out / CHECKPOINT
     best, stage, saved = math.inf, 1, False
     epoch_to_update = train_config.get("epoch_to_update")
+
+    def stop(loss: float, where: str) -> TrainingError:
+        kept = f"the last good checkpoint is {checkpoint}" if saved else "no checkpoint was made yet"
+        return TrainingError(
+            f"the loss is {loss} {where}; {kept}. Lower the learning rate or the rate weight, or train in fp32."
+        )
+
     for epoch in range(box.num_epochs):
         box.pre_epoch_process(epoch=epoch)
         if getattr(box, "stage_number", 1) != stage:
@@ -63,13 +75,11 @@ def train(
         label = f"epoch {epoch + 1}/{box.num_epochs}"
         for loss, done, total in _epoch(box, built, precision):
             if not math.isfinite(loss):
-                kept = f"the last good checkpoint is {checkpoint}" if saved else "no checkpoint was made yet"
-                raise TrainingError(
-                    f"the loss is {loss} in {label}, step {done}; {kept}. "
-                    "Lower the learning rate or the rate weight, or train in fp32."
-                )
+                raise stop(loss, f"in {label}, step {done}")
             report(f"{label}  loss {loss:.3f}", epoch * total + done, box.num_epochs * total)
-        value = _held_out_value(box, precision)
+        value = _held_out_value(box, built.model, precision)
+        if not math.isfinite(value):
+            raise stop(value, f"on the selection images after {label}")
         if value < best or not saved:
             best, saved = value, True
             save_model_checkpoint(checkpoint, built.model, best)
@@ -106,10 +116,13 @@ def _to(value: Any, device: torch.device) -> Any:
 
 
 @torch.no_grad()
-def _held_out_value(box: Any, precision: str) -> float:
-    """Returns the criterion, averaged over the selection images, in eval mode."""
+def _held_out_value(box: Any, model: nn.Module, precision: str) -> float:
+    """Returns the criterion, averaged over the selection images, in eval mode; it never goes through real bytes."""
     module = box.student_model if hasattr(box, "student_model") else box.model
     module.eval()
+    was_updated = getattr(model, "bottleneck_updated", False)
+    if isinstance(model, SplitModel):
+        model.bottleneck_updated = False
     total, count = 0.0, 0
     for batch, targets in box.val_data_loader:
         batch, targets = _to(batch, box.device), _to(targets, box.device)
@@ -117,4 +130,8 @@ def _held_out_value(box: Any, precision: str) -> float:
             loss = box.forward_process(batch, targets, None)
         total += float(loss) * len(targets)
         count += len(targets)
-    return total / count if count and math.isfinite(total) else math.inf
+    if isinstance(model, SplitModel):
+        model.bottleneck_updated = was_updated
+    if count == 0:
+        raise DataError("there is no image to select a checkpoint with; check the data set of `val_data_loader`.")
+    return total / count

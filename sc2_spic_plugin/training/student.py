@@ -92,7 +92,7 @@ class SpicModel(SplitModel):
         if self.clones_features:  # the back-end overwrites what the decoder's backward pass still reads
             features_hat = features_hat.clone()
         if self.training:
-            self.symbol_tables.observe(self.unit.encode(features))
+            self.symbol_tables.observe(self.unit.encode(features, checks_finite=False))
         pixels = image.shape[-2] * image.shape[-1]
         self.rate(self.rate_estimator(latent / self.unit.step).bits / pixels)
         return self.back_end(features_hat, *sizes)

@@ -45,6 +45,8 @@ def test_symbols_are_integers_also_where_the_latent_is_huge_and_never_where_it_i
     for value in (float("nan"), float("inf")):
         with pytest.raises(ConfigError, match="latent is not finite"):
             quantizer.quantize(torch.tensor([value]))
+    uncounted = torch.tensor([float("nan"), float("inf"), 3.2])
+    assert quantizer.quantize(uncounted, checks_finite=False).tolist() == [0, 2**31 - 128, 3]
 
 
 # Tables 3 and 4 of Ahuja et al., CVPR 2023: 0.57 M at stride 2

@@ -66,7 +66,7 @@ def test_the_student_evaluates_alike_before_and_after_update() -> None:
 def test_encode_gives_the_hosts_layout_and_decode_gives_the_output(model: SplitModel) -> None:
     images = make_images(3)
     compressed = model.encode(images)
-    assert list(compressed) == ["strings", "shape"] and compressed["shape"] == torch.Size([1, 1])
+    assert list(compressed) == ["strings", "shape"] and compressed["shape"] == torch.Size([2, 2])
     assert isinstance(compressed["shape"], torch.Size) and len(compressed["strings"]) == 1
     assert [type(payload) for payload in compressed["strings"][0]] == [bytes] * 3
     assert torch.equal(model.decode(**compressed), model(images))
@@ -132,7 +132,7 @@ def test_checkpoints_of_other_models_are_refused() -> None:
     state = make_split().state_dict()
     for other, message in (
         (make_split(seed=1), "made for another network"),
-        (make_split(cut="layer2"), "made for another cut"),
+        (make_split(cut="layer3"), "made for another cut"),
         (make_split(units={"unit": {**UNIT, "latent_channels": 5}}), "build the model with the channels"),
         (make_split(units={"unit": {**UNIT, "topology": "conv"}}), "does not fit this model's units"),
         (make_split(units={"other": UNIT}), "does not fit this model's units"),
@@ -236,9 +236,9 @@ def test_cuts_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
         ({"input_size": [3, 32]}, r"input_size must be \[channels, height, width\]"),
         ({"rate_estimator": {"key": "l2"}}, "Unknown rate estimator `l2`. Did you mean `l1`"),
         ({"rate_estimator": {"kwargs": {}}}, "`rate_estimator` needs a `key`"),
-        ({"rate_estimator": {"kye": "l1"}}, "unknown key `kye` under `rate_estimator`. Did you mean `key`"),
-        ({"distillation_layers": ["layer44"]}, "no module `layer44` behind the cut `layer3`. Did you mean `layer4`"),
-        ({"distillation_layers": ["layer2"]}, "no module `layer2` behind the cut"),
+        ({"rate_estimator": {"kye": "l1"}}, "unknown key `kye` for `rate_estimator`. Did you mean `key`"),
+        ({"distillation_layers": ["layer44"]}, "no module `layer44` behind the cut `layer2`. Did you mean `layer4`"),
+        ({"distillation_layers": ["layer1"]}, "no module `layer1` behind the cut"),
         (
             {"analysis_config": {"analyzer_configs": [{"key": "SpicSizeAnalyser"}]}},
             "unknown analyzer `SpicSizeAnalyser`. Did you mean `SpicSizeAnalyzer`",
@@ -251,7 +251,7 @@ def test_what_a_config_gets_wrong_is_named_with_the_nearest_name(
     kwargs: dict, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sc2_spic_plugin.training.student.build_network", lambda _config: make_network())
-    arguments = {"cut": "layer3", "unit": UNIT, "input_size": [3, 32, 32], **kwargs}
+    arguments = {"cut": "layer2", "unit": UNIT, "input_size": [3, 32, 32], **kwargs}
     with pytest.raises(ConfigError, match=message):
         spic_classifier({"key": "ResNet"}, **arguments)
 

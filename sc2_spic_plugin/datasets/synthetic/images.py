@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,15 @@ __all__ = ["SPLITS", "SyntheticImages"]
 
 SPLITS = ("train", "val", "test")
 """The splits; each draws from random streams of its own, so no image is in two of them."""
+
+
+@cache
+def _picture(seed: int, split: str, name: str, number: int, size: int) -> NDArray[np.uint8]:
+    """Renders one picture, once a process: the configs of one comparison share their pictures."""
+    stream = (seed, SPLITS.index(split), list(CLASSES).index(name), number)
+    picture = render(name, np.random.default_rng(stream), size)
+    picture.flags.writeable = False
+    return picture
 
 
 class SyntheticImages(Dataset):
@@ -74,7 +84,6 @@ class SyntheticImages(Dataset):
         self.ids: list[str] = [
             f"{self.classes[target]}/{index // num_classes:05d}.png" for index, target in enumerate(self.targets)
         ]
-        self._rendered: dict[int, NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
         """Returns the number of pictures."""
@@ -84,13 +93,8 @@ class SyntheticImages(Dataset):
         """Returns one picture (size, size, 3), RGB; do not write to it."""
         if not 0 <= index < len(self):
             raise IndexError(f"There is no picture {index}; the set has {len(self)}.")
-        if index not in self._rendered:
-            name, number = self.classes[self.targets[index]], index // len(self.classes)
-            stream = (self.seed, SPLITS.index(self.split), list(CLASSES).index(name), number)
-            picture = render(name, np.random.default_rng(stream), self.size)
-            picture.flags.writeable = False
-            self._rendered[index] = picture
-        return self._rendered[index]
+        name, number = self.classes[self.targets[index]], index // len(self.classes)
+        return _picture(self.seed, self.split, name, number, self.size)
 
     def stacked(self) -> NDArray[np.uint8]:
         """Returns all pictures (N, size, size, 3), in order.

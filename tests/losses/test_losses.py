@@ -1,0 +1,42 @@
+"""Laws of the losses: what they compute, what gradient they give, and what they say of a path that is not hooked."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from sc2_spic_plugin.errors import ConfigError
+from sc2_spic_plugin.losses import SpicDistillationLoss, SpicRateLoss
+
+
+def io_dict(**outputs: Tensor) -> dict[str, dict[str, Tensor]]:
+    return {path.replace("__", "."): {"output": output} for path, output in outputs.items()}
+
+
+@pytest.mark.parametrize(("metric", "expected"), [("mae", 1.5), ("mse", 2.5)])
+def test_the_distortion_is_the_mean_difference_to_the_original_at_the_same_layer(metric: str, expected: float) -> None:
+    student, original = torch.tensor([[1.0, 2.0]], requires_grad=True), torch.tensor([[2.0, 4.0]])
+    for layer, paths in (
+        (".", {".": student, "original__output": original}),
+        ("layer4.0", {"back_end__layer4__0": student, "original__layer4_0": original}),
+    ):
+        loss = SpicDistillationLoss(layer, metric)(io_dict(**paths), targets=None)
+        assert float(loss.detach()) == expected
+        (gradient,) = torch.autograd.grad(loss, student)
+        assert bool((gradient < 0).all())
+
+
+def test_the_rate_is_the_mean_over_the_batch() -> None:
+    assert float(SpicRateLoss()(io_dict(rate=torch.tensor([1.0, 2.0, 6.0])))) == 3.0
+    assert float(SpicRateLoss("other")(io_dict(other=torch.tensor([4.0])))) == 4.0
+
+
+def test_a_path_that_no_hook_kept_is_named_with_the_line_to_add() -> None:
+    with pytest.raises(ConfigError, match=r"`rate`, which no hook kept: add 'rate' .*forward_hook"):
+        SpicRateLoss()(io_dict())
+    with pytest.raises(ConfigError, match=r"`original\.output`.*`distills: True`"):
+        SpicDistillationLoss()({".": {"output": torch.zeros(1)}, "original.output": {}})
+
+
+def test_an_unknown_metric_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"unknown metric `maee`\. Did you mean `mae`"):
+        SpicDistillationLoss(metric="maee")

@@ -1,0 +1,234 @@
+"""Laws of the training loop: checkpoints are whole and good, selection needs no report image, seeds reproduce."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_parts import (
+    TinyImages,
+    assert_same,
+    datasets,
+    loader,
+    make_network,
+    make_student,
+    network_state,
+    supervised_stage,
+    unsupervised_stage,
+)
+from torch import Tensor, nn
+from torchdistill.common.main_util import load_ckpt
+
+from sc2_spic_plugin.errors import CheckpointError, ConfigError, DataError, TrainingError
+from sc2_spic_plugin.training import SpicModel
+from sc2_spic_plugin.training.build import BuiltConfig, seed_everything
+from sc2_spic_plugin.training.calibrate import calibrate
+from sc2_spic_plugin.training.checkpoint import load_model_checkpoint, save_model_checkpoint
+from sc2_spic_plugin.training.loop import train
+
+DEVICE = torch.device("cpu")
+
+
+def built(config: dict[str, Any] | None = None, data: Any = None, model: nn.Module | None = None) -> BuiltConfig:
+    config = {"train": config or supervised_stage(epochs=2)}
+    return BuiltConfig(Path("tiny.yaml"), config, data or datasets(), model or make_student(), None, DEVICE)
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+class PoisonedAfter(TinyImages):
+    """Images that turn into NaN after so many were read."""
+
+    def __init__(self, good: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.left = good
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        self.left -= 1
+        image, target = super().__getitem__(index)
+        return (image if self.left >= 0 else image * math.nan), target
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    data = {"train": PoisonedAfter(16 + 8), "held_out": TinyImages(8, seed=1)}
+    with pytest.raises(TrainingError, match=r"nan in epoch 2/3, step 2; the last good checkpoint is .*checkpoint\.pt"):
+        train(built(supervised_stage(epochs=3), data), tmp_path)
+    model = make_student()
+    load_model_checkpoint(tmp_path / "checkpoint.pt", model)
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values() if value.is_floating_point())
+
+
+def test_a_loss_that_is_not_finite_at_once_says_that_there_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no checkpoint was made yet"):
+        train(built(data={"train": PoisonedAfter(0), "held_out": TinyImages(8)}), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_that_break_in_the_last_step_of_an_epoch_are_never_saved(tmp_path: Path) -> None:
+    data = {"train": TinyImages(8), "held_out": TinyImages(8, seed=1)}  # one step an epoch
+    with pytest.raises(TrainingError, match="on the selection images after epoch 1/1; no checkpoint"):
+        train(built(supervised_stage(lr=math.inf), data), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_best_epoch_on_the_selection_images_is_kept_and_loaded(tmp_path: Path, monkeypatch: Any) -> None:
+    values = iter([3.0, 1.0, 2.0])
+    states: list[dict[str, Tensor]] = []
+
+    def value(_box: Any, model: nn.Module, _precision: str) -> float:
+        states.append(state_of(model))
+        return next(values)
+
+    monkeypatch.setattr("sc2_spic_plugin.training.loop._held_out_value", value)
+    run = built(supervised_stage(epochs=3))
+    checkpoint = train(run, tmp_path)
+    assert_same(states[1], state_of(run.model))
+    content = torch.load(checkpoint, weights_only=True)
+    assert content["best_value"] == 1.0
+    assert_same(states[1], content["model"])
+    last = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert_same(states[2], last["model"])
+    assert {"optimizer", "lr_scheduler", "generators", "epoch", "stage"} <= set(last) and last["epoch"] == 2
+
+
+def test_the_last_stage_selects_afresh(tmp_path: Path, monkeypatch: Any) -> None:
+    values = iter([1.0, 5.0])
+    monkeypatch.setattr("sc2_spic_plugin.training.loop._held_out_value", lambda *_: next(values))
+    train(built({"stage1": supervised_stage(), "stage2": supervised_stage()}), tmp_path)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["best_value"] == 5.0
+
+
+def test_checkpoints_are_whole_or_absent(tmp_path: Path, monkeypatch: Any) -> None:
+    model, path = make_student(), tmp_path / "checkpoint.pt"
+    save_model_checkpoint(path, model, 1.0)
+    before = path.read_bytes()
+    save: Callable[..., None] = torch.save
+
+    def failing(content: Any, file: Any) -> None:
+        save({"model": {}}, file)
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(torch, "save", failing)
+    with pytest.raises(OSError, match="No space left"):
+        save_model_checkpoint(path, make_student(seed=3), 0.5)
+    assert path.read_bytes() == before and [entry.name for entry in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_the_hosts_load_the_checkpoint_strictly_into_a_fresh_model(tmp_path: Path) -> None:
+    run = built(unsupervised_stage(), model=make_student(distills=True))
+    checkpoint = train(run, tmp_path)
+    calibrate(run.model, [images for images, _ in [run.datasets["train"][:]]], DEVICE)
+    save_model_checkpoint(checkpoint, run.model, 0.0)
+    fresh = make_student(distills=True)
+    best_value, arguments = load_ckpt(str(checkpoint), model=fresh, strict=True)
+    assert best_value == 0.0 and arguments is None
+    assert_same(state_of(run.model), state_of(fresh))
+    images = run.datasets["report"].images
+    for model in (run.model, fresh):
+        model.eval().update()
+    assert torch.equal(fresh(images), run.model(images)) and fresh.encode(images) == run.model.encode(images)
+
+
+def test_what_the_hosts_script_saves_is_read_back(tmp_path: Path) -> None:
+    from argparse import Namespace
+
+    model, path = make_student(seed=0), tmp_path / "script.pt"
+    content = {"model": model.state_dict(), "optimizer": {}, "best_value": 1.0, "args": Namespace(device="cpu")}
+    torch.save(content, path)
+    other = make_student()
+    load_model_checkpoint(path, other)
+    assert_same(state_of(model), state_of(other))
+
+
+def test_missing_damaged_and_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
+    model = make_student()
+    damaged, foreign, other, plain = (tmp_path / f"{name}.pt" for name in ("damaged", "foreign", "other", "plain"))
+    save_model_checkpoint(damaged, model, 0.0)
+    damaged.write_bytes(damaged.read_bytes()[:-300])
+    torch.save({"answer": 42}, foreign)
+    save_model_checkpoint(other, make_student(seed=1), 0.0)
+    save_model_checkpoint(plain, make_network(), 0.0)
+    for path, message in (
+        (tmp_path / "none.pt", "no checkpoint at .*train it first"),
+        (damaged, "cannot be read as a checkpoint"),
+        (foreign, "holds no state dict"),
+        (other, "made for another network"),
+        (plain, "has no `network_digest`"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            load_model_checkpoint(path, model)
+    with pytest.raises(CheckpointError, match="does not fit the model of this config"):
+        load_model_checkpoint(other, make_network())
+
+
+def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return Path.touch, (tmp_path / "touched",)
+
+    torch.save({"model": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_model_checkpoint(tmp_path / "evil.pt", make_student())
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("kind", ["static_table", "mean_scale_hyperprior"])
+def test_one_seed_gives_the_same_bits_and_another_seed_others(kind: str, tmp_path: Path) -> None:
+    def trained(seed: int) -> SpicModel:
+        seed_everything(seed)
+        network = make_network()
+        torch.manual_seed(seed)
+        unit = {"latent_channels": 6, "stride": 2, "step": 0.5}
+        model = SpicModel(network, "layer2", unit, input_size=(3, 32, 32), rate_estimator={"key": kind})
+        train(built(supervised_stage(epochs=1), model=model), tmp_path / str(seed))
+        return model
+
+    first, second, other = (state_of(trained(seed)) for seed in (5, 5, 6))
+    assert_same(first, second)
+    assert not torch.equal(first["units.unit.encoder.0.weight"], other["units.unit.encoder.0.weight"])
+
+
+def test_training_leaves_the_network_bitwise_and_feeds_the_tables(tmp_path: Path) -> None:
+    run = built({"stage1": unsupervised_stage(), "stage2": supervised_stage()}, model=make_student(distills=True))
+    before = network_state(run.model)
+    train(run, tmp_path)
+    assert_same(before, network_state(run.model))
+    run.model.eval().update()
+    assert run.model(run.datasets["report"].images).shape == (8, 8)
+
+
+def test_selection_needs_no_real_bytes_even_after_an_early_update(tmp_path: Path) -> None:
+    config = {"epoch_to_update": 1, "stage1": supervised_stage(epochs=1), "stage2": supervised_stage(epochs=1)}
+    run = built(config)
+    train(run, tmp_path)
+    assert run.model.bottleneck_updated
+
+
+def test_a_config_without_training_and_a_selection_without_images_are_refused(tmp_path: Path) -> None:
+    run = built()
+    run.config["train"] = None
+    with pytest.raises(ConfigError, match="no `train`"):
+        train(run, tmp_path)
+    config = supervised_stage()
+    config["val_data_loader"] = loader("held_out", batch_size=50)
+    config["val_data_loader"]["kwargs"]["drop_last"] = True
+    with pytest.raises(DataError, match="no image to select"):
+        train(built(config), tmp_path)
+
+
+def test_calibration_counts_exactly_and_survives_update() -> None:
+    model, images = make_student(), TinyImages(12).images
+    seen: list[int] = []
+    assert calibrate(model, [images[:8], (images[8:], None)], DEVICE, seen.append) == 12 and seen == [8, 12]
+    digest = model.symbol_tables.coder.digest
+    again = make_student()
+    calibrate(again, [images[:5], images[5:]], DEVICE)
+    assert again.symbol_tables.coder.digest == digest, "batches must not matter"
+    model.update()
+    assert model.symbol_tables.coder.digest == digest
+    with pytest.raises(DataError, match="no image to calibrate on"):
+        calibrate(model, [], DEVICE)
