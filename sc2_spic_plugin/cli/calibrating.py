@@ -10,7 +10,7 @@ from ..models import SplitModel
 from ..ops import write_atomic
 from ..training.build import build_config, quiet_hosts, seed_everything
 from ..training.calibrate import calibrate
-from ..training.checkpoint import load_model_checkpoint, save_model_checkpoint
+from ..training.checkpoint import load_model_checkpoint, replace_model
 from .progress import reporter
 from .running import calibration_loader, checked_device
 
@@ -48,6 +48,6 @@ def calibrate_checkpoint(
     with reporter("calibrate") as progress:
         total = len(loader.dataset)
         images = calibrate(built.model, loader, built.device, lambda done: progress.step("images", done, total))
-    save_model_checkpoint(out, built.model, best_value=0.0)
+    replace_model(checkpoint, out, built.model)
     coder = built.model.symbol_tables.coder
     return f"{out}: {images} images counted, tables of {coder.table_bytes} bytes, digest {coder.digest[:16]}"

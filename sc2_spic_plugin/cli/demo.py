@@ -13,6 +13,7 @@ import torch
 from ..analyzers import ImageSizes
 from ..configs import resolve_config
 from ..configs.suite import MethodPlan, Suite, load_suite
+from ..datasets import IMAGE_EXTENSIONS
 from ..errors import ConfigError, DataError
 from ..leaderboard import (
     CodecPoint,
@@ -36,6 +37,7 @@ from .running import Measured, RunOptions, run_config
 __all__ = ["DemoOptions", "run_demo"]
 
 EPOCHS = "train.stage1.num_epochs"
+BATCH, HELD_OUT = 64, 0.1  # of the folder configs
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,14 @@ class Demo:
                 values[f"{network_path}.key"] = self.suite.network.architecture
         return values
 
+    def _epochs(self, planned: int) -> int:
+        """Returns the planned epochs, or for a folder of few images as many as the suite's least steps take."""
+        if self.folder is None:
+            return planned
+        images = sum(path.suffix.lower() in IMAGE_EXTENSIONS for path in (self.folder / "train").rglob("*"))
+        steps = max(1, round(images * (1 - HELD_OUT)) // BATCH)
+        return max(planned, math.ceil(self.suite.minimum_steps / steps))
+
     def _run(self, config: str, name: str, values: Mapping[str, Any], **options: Any) -> Measured:
         run = RunOptions(precision=self.suite.precision, device=self.options.device, overrides=values, **options)
         return run_config(config, self.out / "points" / name, run)
@@ -185,8 +195,7 @@ class Demo:
                 if method.network_path.startswith("models.model")
                 else ("models.student_model.experiment"): f"{method.name}-{name}",
             }
-            if self.options.epochs is not None:
-                own[EPOCHS] = self.options.epochs
+            own[EPOCHS] = self.options.epochs or self._epochs(own.get(EPOCHS, 1))
             measured = self._run(method.config, f"{method.name}/{name}", own)
             points.append((measured.point, measured.evaluation))
             meta = measured.meta

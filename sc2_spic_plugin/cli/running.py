@@ -1,5 +1,6 @@
 """Running one config from training to measured point: what `sc2-spic run` and the demo share."""
 
+import copy
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from ..models import SplitModel
 from ..ops import file_digest, tensors_digest, write_atomic
 from ..training.build import BuiltConfig, build_config, quiet_hosts, seed_everything
 from ..training.calibrate import calibrate
-from ..training.checkpoint import load_model_checkpoint, save_model_checkpoint
+from ..training.checkpoint import load_model_checkpoint, replace_model
 from ..training.loop import CHECKPOINT, PRECISIONS, train
 from .progress import reporter
 
@@ -99,7 +100,7 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
             if options.calibrates and isinstance(built.model, SplitModel):
                 loader = calibration_loader(built)
                 calibrate(built.model, loader, device, lambda done: progress.step("tables", done, len(loader.dataset)))
-                save_model_checkpoint(checkpoint, built.model, best_value=0.0)
+                replace_model(checkpoint, checkpoint, built.model)
         evaluation = measure(built, protocol, progress.step)
     point = evaluation.point(
         about.get("unit") or about["name"],
@@ -151,23 +152,32 @@ def checked_device(name: str) -> torch.device:
     return device
 
 
-def _loader(built: BuiltConfig, config: dict[str, Any]) -> Any:
+def _loader(built: BuiltConfig, config: dict[str, Any], dataset: Any = None) -> Any:
     from torchdistill.datasets.util import build_data_loader
 
     plain = {key: value for key, value in config.items() if key != "requires_supp"}
-    return build_data_loader(built.datasets[config["dataset_id"]], plain, False)
+    return build_data_loader(built.datasets[config["dataset_id"]] if dataset is None else dataset, plain, False)
 
 
 def calibration_loader(built: BuiltConfig) -> Any:
-    """Returns the loader of the last stage's training images, none of them left out.
+    """Returns a loader of all training images of the last stage, prepared as images are when they are measured.
+
+    The training transform crops and flips at random; the tables shall fit what is sent, so the transform of the
+    selection images takes its place where both data sets have one.
 
     Raises:
         ConfigError: the config says nothing about training.
     """
     if not built.config.get("train"):
         raise ConfigError(f"{built.path} has no `train`, so no training images to count on.")
-    config = _last_stage(built)["train_data_loader"]
-    return _loader(built, {**config, "kwargs": {**config["kwargs"], "drop_last": False}})
+    stage = _last_stage(built)
+    config = stage["train_data_loader"]
+    dataset = built.datasets[config["dataset_id"]]
+    transform = getattr(built.datasets[stage["val_data_loader"]["dataset_id"]], "transform", None)
+    if transform is not None and hasattr(dataset, "transform"):
+        dataset = copy.copy(dataset)
+        dataset.transform = transform
+    return _loader(built, {**config, "kwargs": {**config["kwargs"], "drop_last": False}}, dataset)
 
 
 def _last_stage(built: BuiltConfig) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class Suite:
         codecs: qualities by image codec.
         shared: values for the configs of all methods and of the network.
         precision: `fp32` or `bf16`, of training.
+        minimum_steps: a folder of few images is trained for so many more epochs that every method takes these steps.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Suite:
     codecs: Mapping[str, list[int]] = field(default_factory=dict)
     shared: Mapping[str, Any] = field(default_factory=dict)
     precision: str = "fp32"
+    minimum_steps: int = 0
 
 
 def load_suite(path: Path) -> Suite:

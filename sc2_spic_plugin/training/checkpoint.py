@@ -9,16 +9,23 @@ import torch
 from torch import nn
 
 from ..errors import CheckpointError
-from ..models.network import read_state_dict
+from ..models.network import load_torch_file, read_state_dict
 from ..ops import write_atomic
 
-__all__ = ["load_model_checkpoint", "save_model_checkpoint", "save_training_state"]
+__all__ = ["load_model_checkpoint", "replace_model", "save_model_checkpoint", "save_training_state"]
 
 
 def save_model_checkpoint(path: Path, model: nn.Module, best_value: float) -> Path:
     """Writes what evaluation needs: `model` (units, tables, digests) and `best_value`."""
     state = {"model": model.state_dict(), "best_value": best_value}
     return write_atomic(path, lambda file: torch.save(state, file))
+
+
+def replace_model(source: Path, target: Path, model: nn.Module) -> Path:
+    """Writes `model` to `target` with the rest of `source` (its best value), whole or not at all."""
+    content = load_torch_file(source)
+    best_value = content.get("best_value", 0.0) if isinstance(content, dict) else 0.0
+    return save_model_checkpoint(target, model, float(best_value))
 
 
 def save_training_state(path: Path, model: nn.Module, box: Any, epoch: int, best_value: float) -> Path:
