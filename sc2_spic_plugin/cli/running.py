@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ..configs import check_config, render_config, resolve_config
 from ..errors import ConfigError, nearest
@@ -107,6 +108,7 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
         config_sha256=hashlib.sha256(text.encode()).hexdigest(),
         checkpoint_sha256=None if checkpoint is None else file_digest(checkpoint),
         seed=options.seed,
+        extra=_shipped(built.model),
     )
     name, digest = _original_network(built)
     model = built.model
@@ -124,6 +126,14 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
         samples=len(evaluation.images),
     )
     return Measured(about["name"], about.get("description") or "", point, meta, evaluation)
+
+
+def _shipped(model: nn.Module) -> dict[str, int]:
+    """Returns what a SPIC unit adds to the network on both sides: parameters, and bytes of its tables."""
+    if not isinstance(model, SplitModel):
+        return {}
+    parameters = sum(parameter.numel() for parameter in model.unit.parameters())
+    return {"unit_parameters": parameters, "table_bytes": model.symbol_tables.coder.table_bytes}
 
 
 def measure(built: BuiltConfig, protocol: Protocol, report: Any) -> Evaluation:

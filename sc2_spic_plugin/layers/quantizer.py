@@ -1,11 +1,13 @@
 """The uniform scalar quantiser between encoder and decoder."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import ConfigError
+from ..errors import CheckpointError, ConfigError
 from ..ops import round_straight_through
 
 __all__ = ["UniformQuantizer"]
@@ -30,6 +32,8 @@ class UniformQuantizer(nn.Module):
         if isinstance(step, bool) or not isinstance(step, int | float) or not math.isfinite(step) or step <= 0:
             raise ConfigError(f"step must be a positive number, got {step!r}; SPIC uses 0.5 to 10.")
         self.step = float(step)
+        self.trained_step: Tensor
+        self.register_buffer("trained_step", torch.tensor(self.step, dtype=torch.float32))
 
     def forward(self, latent: Tensor) -> Tensor:
         """Returns the dequantised latent, same shape; its gradient with respect to the latent is exactly one."""
@@ -62,6 +66,16 @@ class UniformQuantizer(nn.Module):
         if symbols.is_floating_point() or symbols.is_complex() or symbols.dtype == torch.bool:
             raise ConfigError(f"symbols must be integers, got {symbols.dtype}; pass what `encode` returned.")
         return symbols.to(torch.float32) * self.step
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Refuses weights that were trained with another step: their latents would be rounded to other symbols."""
+        trained = state_dict.get(f"{prefix}trained_step")
+        if trained is not None and not math.isclose(float(trained), self.step, rel_tol=1e-6):
+            raise CheckpointError(
+                f"the unit was trained with step {float(trained):g}, not {self.step:g}; "
+                "use the step it was trained with."
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)  # type: ignore[arg-type]
 
     def extra_repr(self) -> str:
         """Shows the step."""

@@ -79,8 +79,9 @@ class SplitModel(UpdatableBackbone):
         self.bypassed = halves.bypassed
         self.clones_features = halves.mutates_input
         self.front_end, self.back_end = halves.front_end, halves.back_end
-        freeze_network(self.front_end)
-        freeze_network(self.back_end)
+        for half in (self.front_end, self.back_end):
+            freeze_network(half)
+            half.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
         self.network_digest: Tensor
         self.cut_digest: Tensor
         self.register_buffer("network_digest", _digest_tensor(bytes.fromhex(digest)))
@@ -97,7 +98,7 @@ class SplitModel(UpdatableBackbone):
         self.tables = nn.ModuleDict()
         for name, kwargs in units.items():
             unit = BottleneckUnit(channels, **{"output_activation": activation, **checked_unit(name, kwargs)})
-            self.units[name] = unit
+            self.units[name] = unit.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.tables[name] = SymbolTables(
                 unit.latent_channels, latent_size=unit.latent_size(self.feature_size), **table_options
             )
