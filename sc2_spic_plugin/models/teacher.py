@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from .frozen import freeze_network
@@ -24,4 +25,4 @@ def spic_eval_teacher(network: Mapping[str, Any]) -> nn.Module:
     """
     teacher = build_network(network)
     freeze_network(teacher)
-    return teacher
+    return teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as the halves of a split model
