@@ -10,7 +10,7 @@ import torch
 from sc2bench.models.backbone import UpdatableBackbone
 from torch import Tensor, nn
 
-from ..errors import ConfigError, DataError, TrainingError
+from ..errors import ConfigError, DataError, SpicError, TrainingError
 from ..models import SplitModel
 from .build import BuiltConfig
 from .checkpoint import load_model_checkpoint, save_model_checkpoint, save_training_state
@@ -54,11 +54,19 @@ def train(
     for network in networks:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster, bf16 above all
     args = (built.datasets, train_config, device, None, False, 1)
-    box = (
-        get_training_box(built.model, *args)
-        if built.teacher is None
-        else get_distillation_box(built.teacher, built.model, *args)
-    )
+    try:
+        box = (
+            get_training_box(built.model, *args)
+            if built.teacher is None
+            else get_distillation_box(built.teacher, built.model, *args)
+        )
+    except SpicError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"training cannot be set up from {built.path}: {error!r}. Check the keys and kwargs of optimizer, "
+            "scheduler, criterion and hooks under `train`; YAML reads 1e-3 as text, write 1.0e-3."
+        ) from error
     checkpoint = out / CHECKPOINT
     best, stage, saved = math.inf, 1, False
     epoch_to_update = train_config.get("epoch_to_update")

@@ -232,3 +232,11 @@ def test_calibration_counts_exactly_and_survives_update() -> None:
     assert model.symbol_tables.coder.digest == digest
     with pytest.raises(DataError, match="no image to calibrate on"):
         calibrate(model, [], DEVICE)
+
+
+def test_an_optimizer_value_that_yaml_read_as_text_is_refused_with_the_reason(tmp_path: Path) -> None:
+    config = supervised_stage()
+    config["optimizer"]["kwargs"]["lr"] = "1e-3"
+    with pytest.raises(ConfigError, match=r"YAML reads 1e-3 as text"):
+        train(built(config), tmp_path)
+    assert not list(tmp_path.iterdir())
