@@ -199,7 +199,7 @@ class Demo:
             measured = self._run(method.config, f"{method.name}/{name}", own)
             points.append((measured.point, measured.evaluation))
             meta = measured.meta
-        assert meta is not None
+        assert meta is not None  # a suite's methods have points
         self._add(method.name, method.description or method.name, points, meta)
 
 

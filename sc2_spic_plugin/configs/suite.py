@@ -106,6 +106,8 @@ def load_suite(path: Path) -> Suite:
     content = _checked(content, Suite, str(path))
     methods = [_checked(method, MethodPlan, f"{path}, methods") for method in content["methods"]]
     for method in methods:
+        if not method["points"]:
+            raise ConfigError(f"method `{method['method']}` of {path} has no points; give one or more.")
         method["values"] = _resolved(method.get("values") or {}, paths, path)
         method["points"] = {name: _resolved(values, paths, path) for name, values in method["points"].items()}
     content["methods"] = [MethodPlan(**method) for method in methods]

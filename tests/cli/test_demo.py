@@ -65,3 +65,10 @@ def test_every_suite_names_configs_that_are_shipped_and_values_that_exist(path: 
         for values in method.points.values():
             text = resolve_config(method.config).read_text()
             assert check_config(render_config(text, {**suite.shared, **method.values, **values})) == []
+
+
+def test_a_method_without_points_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text("name: x\nnetwork: {config: n}\nmethods: [{method: spic_l1, config: c, points: {}}]\n")
+    with pytest.raises(ConfigError, match=r"`spic_l1` .* has no points"):
+        load_suite(path)
