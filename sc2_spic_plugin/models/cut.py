@@ -1,6 +1,6 @@
 """Cutting a network at one tensor, with proof that nothing else of the image reaches the output."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,13 @@ class CutNetwork:
     dropped_outputs: tuple[str, ...]
 
 
-def cut_network(network: nn.Module, cut: str, example_input: Tensor, allow_bypass: bool = False) -> CutNetwork:
+def cut_network(
+    network: nn.Module,
+    cut: str,
+    example_input: Tensor,
+    allow_bypass: bool = False,
+    outputs: Sequence[str] | None = None,
+) -> CutNetwork:
     """Cuts a network at the output of a module and proves the cut on the traced graph.
 
     The halves keep the original module and parameter names, share the network's tensors and run in eval mode. A
@@ -54,20 +60,22 @@ def cut_network(network: nn.Module, cut: str, example_input: Tensor, allow_bypas
         example_input: images (B, C, H, W) that the network takes; the halves are checked on them.
         allow_bypass: let tensors cross beside the cut tensor. Their bits are not counted, so results made with such
             a cut must say so.
+        outputs: entries of the network's output that are wanted, for a network that returns a dict; None: all that
+            depend on the cut tensor.
 
     Returns:
         The halves and what is known about them.
 
     Raises:
         CutError: unknown or ambiguous name, no single tensor there, untraceable network, a cut that is bypassed or
-            does not lie between image and output.
+            does not lie between image and output, an output that the network does not have.
     """
     traced = trace_network(network, example_input)
     node = _find(traced, cut)
     depends = dependence(traced)
     if depends[node] is not Dependence.DATA:
         raise CutError(f"`{cut}` does not depend on the image, so there is nothing to send; cut at another module.")
-    output, dropped = _kept_output(traced, cut, node, depends)
+    output, dropped = _kept_output(traced, cut, node, depends, outputs)
     walk = walk_back(traced, node, _nodes(output), depends)
     if not walk.reached:
         raise CutError(
@@ -110,10 +118,22 @@ def _find(traced: TracedNetwork, cut: str) -> fx.Node:
 
 
 def _kept_output(
-    traced: TracedNetwork, cut: str, node: fx.Node, depends: dict[fx.Node, Dependence]
+    traced: TracedNetwork,
+    cut: str,
+    node: fx.Node,
+    depends: dict[fx.Node, Dependence],
+    wanted: Sequence[str] | None,
 ) -> tuple[Any, list[str]]:
-    """Leaves out the entries of the output that depend on the image but not on the cut tensor."""
+    """Leaves out the entries of the output that nobody wants, or that depend on the image but not on the cut tensor."""
     output = next(item for item in traced.graph.nodes if item.op == "output").args[0]
+    unwanted: list[str] = []
+    if wanted is not None:
+        entries = output if isinstance(output, dict) else {}
+        for key in wanted:
+            if key not in entries:
+                raise CutError(f"{type(traced.network).__name__} has no output `{key}`. {nearest(key, list(entries))}")
+        unwanted = [str(key) for key in entries if key not in wanted]
+        output = {key: entries[key] for key in entries if key in wanted}
     after = descendants(traced.graph, node) | {node}
 
     def is_independent(entry: Any) -> bool:
@@ -130,6 +150,7 @@ def _kept_output(
         kept = type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
     else:
         dropped, kept = [], output
+    dropped = [*unwanted, *dropped]
     if not any(item in after for item in _nodes(kept)):
         raise CutError(f"`{cut}` does not reach the output. {_advice(traced, node, depends)}")
     return kept, dropped

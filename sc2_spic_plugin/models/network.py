@@ -15,15 +15,17 @@ NETWORK_KEYS = ("key", "kwargs", "src_ckpt", "repo_or_dir")
 """What `network` may hold in a config."""
 
 
-def build_network(config: Mapping[str, Any]) -> nn.Module:
+def build_network(config: Mapping[str, Any], task: str = "classification") -> nn.Module:
     """Builds the network that is split, in eval mode, with its weights.
 
     Args:
         config: `key` (a torchvision or timm model name, or anything registered with torchdistill), `kwargs` for it,
             and optionally `src_ckpt`, a `.safetensors` or PyTorch file with its weights (half precision is widened).
+        task: `classification` or `segmentation`. A segmentation network of torchvision gets no separate backbone
+            weights, which torchvision would download, unless `kwargs` asks for them.
 
     Raises:
-        ConfigError: an unknown key or network name.
+        ConfigError: an unknown key, network name or task.
         CheckpointError: the weights are missing or belong to another network.
 
     In a config:
@@ -33,8 +35,8 @@ def build_network(config: Mapping[str, Any]) -> nn.Module:
           kwargs: {num_classes: 10}
           src_ckpt: './resource/resnet50_imagenette.safetensors'
     """
-    from sc2bench.models.registry import load_classification_model
-
+    if task not in _LOADERS:
+        raise ConfigError(f"unknown task `{task}`. {nearest(task, _LOADERS)}")
     for key in config:
         if key not in NETWORK_KEYS:
             raise ConfigError(f"unknown key `{key}` under `network`. {nearest(str(key), NETWORK_KEYS)}")
@@ -43,7 +45,7 @@ def build_network(config: Mapping[str, Any]) -> nn.Module:
     host_config = {key: value for key, value in config.items() if key != "src_ckpt"}
     host_config["kwargs"] = dict(config.get("kwargs") or {})
     try:
-        network = load_classification_model(host_config, torch.device("cpu"), False)
+        network = _LOADERS[task](host_config)
     except (KeyError, TypeError, ValueError) as error:
         if _is_known(config["key"]):
             raise ConfigError(f"`{config['key']}` cannot be built with {host_config['kwargs']}: {error}.") from error
@@ -53,17 +55,38 @@ def build_network(config: Mapping[str, Any]) -> nn.Module:
     return network.eval()
 
 
+def _load_classifier(config: dict[str, Any]) -> nn.Module:
+    from sc2bench.models.registry import load_classification_model
+
+    return load_classification_model(config, torch.device("cpu"), False)
+
+
+def _load_segmenter(config: dict[str, Any]) -> nn.Module:
+    from sc2bench.models.segmentation.registry import load_segmentation_model
+    from torchvision.models import segmentation
+
+    if config["key"] in segmentation.__dict__:
+        config["kwargs"].setdefault("weights_backbone", None)
+    return load_segmentation_model(config, torch.device("cpu"))
+
+
+_LOADERS = {"classification": _load_classifier, "segmentation": _load_segmenter}
+
+
 def _known_networks() -> list[str]:
     import torchvision
+    from sc2bench.models.segmentation.registry import SEGMENTATION_MODEL_FUNC_DICT
 
-    return torchvision.models.list_models()
+    return [*torchvision.models.list_models(), *SEGMENTATION_MODEL_FUNC_DICT]
 
 
 def _is_known(key: str) -> bool:
     import timm
     import torchvision
+    from sc2bench.models.segmentation.registry import SEGMENTATION_MODEL_FUNC_DICT
 
-    return key in torchvision.models.__dict__ or key in timm.models.__dict__
+    known = (torchvision.models.__dict__, torchvision.models.segmentation.__dict__, timm.models.__dict__)
+    return any(key in names for names in (*known, SEGMENTATION_MODEL_FUNC_DICT))
 
 
 def load_weights(network: nn.Module, path: str | Path) -> None:

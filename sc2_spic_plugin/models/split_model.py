@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import torch
 from sc2bench.models.backbone import UpdatableBackbone
+from sc2bench.models.segmentation.base import UpdatableSegmentationModel
 from torch import Tensor, nn
 
 from ..coding import Payload, SymbolTables, pack_payload, unpack_payload
@@ -13,32 +15,24 @@ from ..errors import BitstreamError, CheckpointError, ConfigError, CutError, nea
 from ..layers import BottleneckUnit
 from ..ops import tensors_digest
 from .arguments import check_keys, checked_analysis, checked_unit, example_input, parameter_names
+from .crossing import Crossing, CrossingPlan, run_front_end
 from .cut import cut_network
+from .encoded_batch import EncodedBatch
 from .frozen import freeze_network
 
-__all__ = ["EncodedBatch", "SplitModel"]
+__all__ = ["SplitModel"]
 
 Size = tuple[int, int]
 
-_MAX_GROWTH = 16
-"""How many times as long as at `input_size` each size in a payload may be."""
 
-
-class EncodedBatch(NamedTuple):
-    """Payloads of a batch, one per image, and how many of their bytes are entropy-coded symbols."""
-
-    payloads: list[bytes]
-    code_bytes: list[int]
-    latent_size: Size
-
-
-class SplitModel(UpdatableBackbone):
-    """Front-end, units and back-end behind sc2bench's updatable interface.
+class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
+    """Front-end, units and back-end behind sc2bench's updatable interface, for classification and segmentation alike.
 
         image -> front_end -> unit.encode -> coder -> payload (bytes) -> coder -> unit.decode -> back_end -> output
 
     The network is frozen for good: its tensors are no parameters and are not part of the checkpoint, which holds
-    `units.<name>`, `tables.<name>` and digests of the network and the cut.
+    `units.<name>`, `tables.<name>` and digests of the network and the cut. Sizes of the image that the back-end needs
+    travel in the payload's header.
 
     Args:
         network: the original network; it is taken over and frozen in place.
@@ -46,6 +40,11 @@ class SplitModel(UpdatableBackbone):
         units: keyword arguments of `BottleneckUnit` by unit name, without `in_channels`.
         input_size: (channels, height, width) of the images the payload header treats as the default.
         tables: keyword arguments of `SymbolTables`.
+        outputs: the entries of the network's output that are wanted, if it returns a dict; None: all.
+        proof_size: (channels, height, width) of the images that the cut is proved on; by default `input_size`.
+        allow_bypass: accept a cut that tensors cross beside the features. They are not coded and not counted;
+            `bypassed` says so, and every result does.
+        published_table: file of a released frequency table, whose code lengths are recorded beside ours.
         analysis_config: sc2bench's: `analyzer_configs` and `analyzes_after_compress`.
 
     Raises:
@@ -60,6 +59,10 @@ class SplitModel(UpdatableBackbone):
         units: Mapping[str, Mapping[str, Any]],
         input_size: Sequence[int] = (3, 224, 224),
         tables: Mapping[str, Any] | None = None,
+        outputs: Sequence[str] | None = None,
+        proof_size: Sequence[int] | None = None,
+        allow_bypass: bool = False,
+        published_table: str | Path | None = None,
         analysis_config: Mapping[str, Any] | None = None,
     ) -> None:
         analyzers, analyzes_after_compress = checked_analysis(analysis_config or {})
@@ -68,9 +71,15 @@ class SplitModel(UpdatableBackbone):
         if not units:
             raise ConfigError("a split model needs at least one unit; give `unit` in the config.")
         self.cut = cut
-        example = example_input(input_size)
+        if published_table is None:
+            self.published = None
+        else:
+            from ..coding.published_table import PublishedTable
+
+            self.published = PublishedTable.load(Path(published_table))
         digest = tensors_digest(network.state_dict())
-        halves = cut_network(network, cut, example)
+        example = example_input(input_size if proof_size is None else proof_size)
+        halves = cut_network(network, cut, example, allow_bypass, outputs)
         if len(halves.feature_size) != 3:
             raise CutError(
                 f"`{cut}` gives features of shape {tuple(halves.feature_size)}; a unit needs (C, H, W). "
@@ -87,36 +96,25 @@ class SplitModel(UpdatableBackbone):
         self.register_buffer("network_digest", _digest_tensor(bytes.fromhex(digest)))
         self.register_buffer("cut_digest", _digest_tensor(hashlib.sha256(cut.encode()).digest()))
 
-        channels, height, width = halves.feature_size
-        self.feature_size: Size = (height, width)
         features, crossing = self._split_front(example)
-        self.default_sizes = (height, width, *crossing)
         activation = "relu" if bool((features >= 0).all()) else "identity"
+        self.crossing = CrossingPlan(self.front_end, crossing, input_size)
+        self.feature_size, self.default_sizes = self.crossing.feature_size, self.crossing.default_sizes
         table_options = dict(tables or {})
         check_keys(table_options, parameter_names(SymbolTables, "channels", "latent_size"), "`tables`")
         self.units = nn.ModuleDict()
         self.tables = nn.ModuleDict()
         for name, kwargs in units.items():
-            unit = BottleneckUnit(channels, **{"output_activation": activation, **checked_unit(name, kwargs)})
+            unit = BottleneckUnit(features.shape[1], **{"output_activation": activation, **checked_unit(name, kwargs)})
             self.units[name] = unit.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.tables[name] = SymbolTables(
                 unit.latent_channels, latent_size=unit.latent_size(self.feature_size), **table_options
             )
         self.active = next(iter(self.units))
 
-    @torch.no_grad()
-    def _split_front(self, image: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-        """Runs the front-end: features (B, C, H, W) and the sizes that cross with them."""
-        result = self.front_end(image)
-        if isinstance(result, tuple):
-            return result[0], tuple(int(size) for size in result[1:])
-        return result, ()
-
-    def _is_too_large(self, sizes: Sequence[int]) -> bool:
-        """Says whether a receiver refuses these sizes, so that a damaged header cannot ask for all memory."""
-        return any(
-            size > _MAX_GROWTH * max(default, 1) for size, default in zip(sizes, self.default_sizes, strict=True)
-        )
+    def _split_front(self, image: Tensor) -> tuple[Tensor, Crossing]:
+        """Runs the front-end: features (B, C, H, W) and what crosses with them."""
+        return run_front_end(self.front_end, image)
 
     @property
     def unit(self) -> BottleneckUnit:
@@ -160,33 +158,46 @@ class SplitModel(UpdatableBackbone):
             TableError: the tables are not ready; call `update()` first.
             ConfigError: images so much larger than `input_size` that no receiver would accept them.
         """
-        features, sizes = self._split_front(image)
+        features, crossing = self._split_front(image)
         symbols = self.unit.encode(features).cpu()
         coder = self.symbol_tables.coder
         codes = [coder.encode(symbols_of_image) for symbols_of_image in symbols]
         index = list(self.units).index(self.active)
         latent_size = (symbols.shape[-2], symbols.shape[-1])
-        all_sizes = (features.shape[-2], features.shape[-1], *sizes)
-        if self._is_too_large(all_sizes):
-            raise ConfigError(
-                f"images of {image.shape[-2]}x{image.shape[-1]} are more than {_MAX_GROWTH} times as long as "
-                "`input_size`, which no receiver accepts; code them in parts or raise `input_size`."
-            )
+        all_sizes = (features.shape[-2], features.shape[-1], *self.crossing.sizes(crossing))
+        if self.crossing.refuses(all_sizes):
+            raise ConfigError(self.crossing.refusal(image.shape[-2], image.shape[-1]))
         payloads = [pack_payload(Payload(index, all_sizes, code), self.default_sizes) for code in codes]
-        return EncodedBatch(payloads, [len(code) for code in codes], latent_size)
+        return EncodedBatch(
+            payloads,
+            [len(code) for code in codes],
+            latent_size,
+            tuple(item for item in crossing if isinstance(item, Tensor)),
+            None if self.published is None else [self.published.lengths(of_image) for of_image in symbols],
+        )
 
     def encode(self, image: Tensor) -> dict[str, Any]:
-        """Returns the host's compressed object: `strings` (one list of payloads, bytes) and `shape` (h, w)."""
+        """Returns the host's compressed object: `strings` (one list of payloads, bytes) and `shape` (h, w).
+
+        A bypassed model adds `bypass`, the tensors that cross uncoded.
+        """
         encoded = self.encode_batch(image)
-        return {"strings": [encoded.payloads], "shape": torch.Size(encoded.latent_size)}
+        compressed = {"strings": [encoded.payloads], "shape": torch.Size(encoded.latent_size)}
+        return {**compressed, "bypass": encoded.bypass} if self.bypassed else compressed
 
     @torch.no_grad()
-    def decode(self, strings: Sequence[Sequence[bytes]], shape: Sequence[int]) -> Any:
+    def decode(self, strings: Sequence[Sequence[bytes]], shape: Sequence[int], bypass: Sequence[Tensor] = ()) -> Any:
         """Returns the network's output from payloads; `shape` is the host's and says nothing the payload does not.
 
         Raises:
-            BitstreamError: a payload that cannot be decoded, or payloads of one batch that differ in size.
+            BitstreamError: a payload that cannot be decoded, payloads of one batch that differ in size, or a bypassed
+                model without the tensors of `encode`.
         """
+        if len(bypass) != self.crossing.tensors:
+            raise BitstreamError(
+                f"{self.crossing.tensors} tensors cross beside the payload of the bypassed cut `{self.cut}`, "
+                f"{len(bypass)} were given: pass on `bypass` of `encode`, or use a true cut."
+            )
         unpacked = [unpack_payload(payload, self.default_sizes) for payload in strings[0]]
         if not unpacked:
             raise BitstreamError("there is no payload to decode; send one for each image.")
@@ -202,8 +213,8 @@ class SplitModel(UpdatableBackbone):
                 raise BitstreamError("payloads of one batch must share unit and sizes; decode them one by one.")
         name = names[first.unit_index]
         unit: BottleneckUnit = self.units[name]  # type: ignore[assignment]
-        size, crossing = first.sizes[:2], first.sizes[2:]
-        if self._is_too_large(first.sizes):
+        size, crossing = first.sizes[:2], self.crossing.joined(first.sizes[2:], bypass)
+        if self.crossing.refuses(first.sizes):
             raise BitstreamError(
                 f"the payload says sizes {first.sizes}, far above this model's {self.default_sizes}: it is damaged; "
                 "transmit it again."
@@ -226,25 +237,33 @@ class SplitModel(UpdatableBackbone):
     def forward(self, image: Tensor) -> Any:
         """Returns the network's output; after `update()` it comes from decoded bytes, before from rounded latents."""
         if not self.bottleneck_updated:
-            features, sizes = self._split_front(image)
+            features, crossing = self._split_front(image)
             size = (features.shape[-2], features.shape[-1])
-            return self.back_end(self.unit.decode(self.unit.encode(features), size), *sizes)
+            return self.back_end(self.unit.decode(self.unit.encode(features), size), *crossing)
         encoded = self.encode_batch(image)
         strings, shape = [encoded.payloads], torch.Size(encoded.latent_size)
-        compressed = {"strings": strings, "shape": shape}
         if self.analyzes_after_compress and self.activated_analysis:
-            self.analyze(compressed, code_bytes=encoded.code_bytes, image_size=(image.shape[-2], image.shape[-1]))
-        return self.decode(strings, shape)
+            details: dict[str, Any] = {} if encoded.columns is None else {"columns": encoded.columns}
+            self.analyze(
+                {"strings": strings, "shape": shape},
+                code_bytes=encoded.code_bytes,
+                image_size=(image.shape[-2], image.shape[-1]),
+                **details,
+            )
+        return self.decode(strings, shape, encoded.bypass)
 
-    def analyze(
-        self, compressed_obj: Any, code_bytes: Sequence[int] | None = None, image_size: Size | None = None
-    ) -> None:
-        """Hands the compressed object to every analyzer, with what the host's interface has no room for."""
+    def analyze(self, compressed_obj: Any, **details: Any) -> None:
+        """Hands the compressed object to every analyzer, with what the host's interface has no room for.
+
+        Args:
+            compressed_obj: the host's compressed object.
+            details: further arguments of `SpicSizeAnalyzer.record`.
+        """
         if not self.activated_analysis:
             return
         for analyzer in self.analyzers:
             if hasattr(analyzer, "record"):
-                analyzer.record(compressed_obj, code_bytes=code_bytes, image_size=image_size)
+                analyzer.record(compressed_obj, **details)
             else:
                 analyzer.analyze(compressed_obj)
 
