@@ -18,7 +18,8 @@ def read_version() -> str:
     raise RuntimeError("sc2_spic_plugin/version.py has no __version__ line")
 
 
-TEST = ["pytest>=8", "hypothesis>=6"]
+COCO = ["pycocotools>=2.0.7"]
+TEST = [*COCO, "pytest>=8", "hypothesis>=6"]
 DEV = [*TEST, "ruff>=0.8", "mypy>=1.13", "types-PyYAML", "build", "pre-commit"]
 
 setup(
@@ -51,7 +52,7 @@ setup(
         "matplotlib",
         "safetensors",
     ],
-    extras_require={"test": TEST, "dev": DEV},
+    extras_require={"coco": COCO, "test": TEST, "dev": DEV},
     entry_points={"console_scripts": ["sc2-spic=sc2_spic_plugin.cli.main:main"]},
     keywords=["split computing", "feature compression", "entropy coding", "distillation", "benchmark"],
     classifiers=[

@@ -8,6 +8,29 @@ from .errors import ConfigError
 
 __all__ = ["register", "register_all", "registered_names"]
 
+DATASETS = (
+    "CheckedImageFolder",
+    "CocoSegmentation",
+    "FlatImageFolder",
+    "HeldOut",
+    "PairFolder",
+    "SyntheticImages",
+    "SyntheticScenes",
+    "VocSegmentation",
+)
+"""The data sets; the key is `Spic` and the name."""
+TRANSFORMS = (
+    "PairCenterCrop",
+    "PairCompose",
+    "PairNormalize",
+    "PairRandomCrop",
+    "PairRandomHorizontalFlip",
+    "PairRandomResize",
+    "PairResize",
+    "PairToTensor",
+)
+"""The joint transforms of image and mask; the key is `Spic` and the name."""
+
 _registered: dict[str, list[str]] = {}
 
 
@@ -40,19 +63,29 @@ def register_all() -> None:
     import torchvision  # noqa: F401 - the hosts' dataset registry reads torchvision's namespace at import
     from sc2bench import analysis
     from sc2bench.models import backbone
+    from sc2bench.models.segmentation import registry as segmentation_registry
     from torchdistill.datasets import registry as dataset_registry
     from torchdistill.losses import registry as loss_registry
     from torchdistill.models import registry as model_registry
 
+    from . import datasets
     from .analyzers import SpicSizeAnalyzer
-    from .datasets import CheckedImageFolder, FlatImageFolder, HeldOut, SyntheticImages
     from .losses import SpicDistillationLoss, SpicRateLoss
-    from .models import spic_entropic_student, spic_eval_teacher
-    from .training import spic_classifier
+    from .models import spic_entropic_student, spic_entropic_student_segmenter, spic_eval_teacher
+    from .training import spic_classifier, spic_segmenter
 
     models = ChainMap(backbone.BACKBONE_FUNC_DICT, model_registry.MODEL_DICT)  # registering adds to both
     for function in (spic_classifier, spic_entropic_student, spic_eval_teacher):
         register("model", models, function.__name__, function, backbone.register_backbone_func)
+    segmenters = ChainMap(segmentation_registry.SEGMENTATION_MODEL_FUNC_DICT, model_registry.MODEL_DICT)
+    for segmenter in (spic_segmenter, spic_entropic_student_segmenter):
+        register(
+            "segmentation model",
+            segmenters,
+            segmenter.__name__,
+            segmenter,
+            segmentation_registry.register_segmentation_model_func,
+        )
     for loss in (SpicDistillationLoss, SpicRateLoss):
         register(
             "loss", loss_registry.MIDDLE_LEVEL_LOSS_DICT, loss.__name__, loss, loss_registry.register_mid_level_loss
@@ -64,13 +97,26 @@ def register_all() -> None:
         SpicSizeAnalyzer,
         analysis.register_analysis_class,
     )
-    for dataset in (CheckedImageFolder, FlatImageFolder, HeldOut, SyntheticImages):
-        key = f"Spic{dataset.__name__}"
+    for name in DATASETS:
 
-        def add(cls: Any, key: str = key) -> Any:
+        def add_dataset(cls: Any, key: str = f"Spic{name}") -> Any:
             return dataset_registry.register_dataset(key=key)(cls)
 
-        register("dataset", dataset_registry.DATASET_DICT, key, dataset, add)
+        register("dataset", dataset_registry.DATASET_DICT, f"Spic{name}", getattr(datasets, name), add_dataset)
+    for name in TRANSFORMS:
+
+        def add_transform(cls: Any, key: str = f"Spic{name}") -> Any:
+            return dataset_registry.register_transform(key=key)(cls)
+
+        register("transform", dataset_registry.TRANSFORM_DICT, f"Spic{name}", getattr(datasets, name), add_transform)
+    collate = datasets.spic_pair_collate
+    register(
+        "collate function",
+        dataset_registry.COLLATE_FUNC_DICT,
+        collate.__name__,
+        collate,
+        dataset_registry.register_collate_func,
+    )
 
 
 def registered_names() -> dict[str, list[str]]:

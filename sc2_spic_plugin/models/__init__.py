@@ -1,20 +1,24 @@
 """Cutting a network, freezing it, and the model that encodes and decodes at the cut."""
 
 from .cut import CutNetwork, cut_network
+from .encoded_batch import EncodedBatch
 from .entropic_student import EntropicStudent, spic_entropic_student
+from .entropic_student_segmenter import EntropicStudentSegmenter, spic_entropic_student_segmenter
 from .frozen import freeze_network
 from .network import build_network
-from .split_model import EncodedBatch, SplitModel
+from .split_model import SplitModel
 from .teacher import spic_eval_teacher
 
 __all__ = [
     "CutNetwork",
     "EncodedBatch",
     "EntropicStudent",
+    "EntropicStudentSegmenter",
     "SplitModel",
     "build_network",
     "cut_network",
     "freeze_network",
     "spic_entropic_student",
+    "spic_entropic_student_segmenter",
     "spic_eval_teacher",
 ]

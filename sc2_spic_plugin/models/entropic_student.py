@@ -5,12 +5,12 @@ from typing import Any
 
 from sc2bench.models.backbone import SplittableResNet
 from sc2bench.models.layer import LAYER_CLASS_DICT, LAYER_FUNC_DICT, get_layer
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import ConfigError, nearest
 from .network import build_network
 
-__all__ = ["EntropicStudent", "spic_entropic_student"]
+__all__ = ["EntropicStudent", "build_bottleneck", "fit_coder_tables", "spic_entropic_student"]
 
 _CODER_BUFFERS = ("_offset", "_quantized_cdf", "_cdf_length")
 
@@ -25,13 +25,43 @@ class EntropicStudent(SplittableResNet):
 
     def load_state_dict(self, state_dict: dict[str, Any], **kwargs: Any) -> None:
         """Loads a checkpoint; see the class."""
-        bottleneck = self.bottleneck_layer
-        for name, module in bottleneck.named_modules():
-            for buffer in _CODER_BUFFERS:
-                saved = state_dict.get(f"bottleneck_layer.{name}.{buffer}")
-                if isinstance(saved, Tensor) and saved.numel() == 0 and getattr(module, buffer).numel() > 0:
-                    setattr(module, buffer, getattr(module, buffer).new_empty(0))
+        fit_coder_tables(self.bottleneck_layer, state_dict, "bottleneck_layer.")
         super().load_state_dict(state_dict, **kwargs)
+
+
+def fit_coder_tables(bottleneck: nn.Module, state_dict: Mapping[str, Any], prefix: str) -> None:
+    """Gives the coder tables of a bottleneck the shapes that they have in a checkpoint, where it has them.
+
+    Args:
+        bottleneck: the layer, changed in place.
+        state_dict: the checkpoint's tensors.
+        prefix: what the bottleneck's names start with there, with its last point.
+    """
+    for name, module in bottleneck.named_modules():
+        for buffer in _CODER_BUFFERS:
+            path = ".".join(part for part in (name, buffer) if part)
+            saved, own = state_dict.get(prefix + path), getattr(module, buffer, None)
+            if isinstance(saved, Tensor) and isinstance(own, Tensor) and saved.shape != own.shape:
+                setattr(module, buffer, own.new_empty(saved.shape))
+
+
+def build_bottleneck(config: Mapping[str, Any], layer2: nn.Module) -> nn.Module:
+    """Builds a bottleneck of sc2bench that replaces what comes before `layer2` of a ResNet.
+
+    Args:
+        config: `key` and `kwargs`; `num_target_channels` follows from the network.
+        layer2: the network's second stage.
+
+    Raises:
+        ConfigError: an unknown bottleneck.
+    """
+    target_channels = next(layer2.parameters()).shape[1]
+    options = {"num_target_channels": target_channels, **dict(config.get("kwargs") or {})}
+    layer = get_layer(config["key"], **options)
+    if layer is None:
+        known = {*LAYER_CLASS_DICT, *LAYER_FUNC_DICT}
+        raise ConfigError(f"unknown bottleneck `{config['key']}`. {nearest(config['key'], known)}")
+    return layer
 
 
 def spic_entropic_student(
@@ -58,14 +88,6 @@ def spic_entropic_student(
     Source: Matsubara et al., "Supervised Compression for Resource-Constrained Edge Computing Systems", WACV 2022.
     """
     original = build_network(network)
-    # what the bottleneck replaces ends where layer2 begins
-    target_channels = next(original.get_submodule("layer2").parameters()).shape[1]
-    options = {"num_target_channels": target_channels, **dict(bottleneck_config.get("kwargs") or {})}
-    layer = get_layer(bottleneck_config["key"], **options)
-    if layer is None:
-        known = {*LAYER_CLASS_DICT, *LAYER_FUNC_DICT}
-        raise ConfigError(
-            f"unknown bottleneck `{bottleneck_config['key']}`. {nearest(bottleneck_config['key'], known)}"
-        )
+    layer = build_bottleneck(bottleneck_config, original.get_submodule("layer2"))
     kwargs = {"skips_avgpool": False, "skips_fc": False, **kwargs}
     return EntropicStudent(layer, original, analysis_config=analysis_config, **kwargs)

@@ -6,8 +6,9 @@ import pytest
 import torchvision.datasets
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pair_parts import write_pairs
 
-from sc2_spic_plugin.datasets import NO_LABEL, FlatImageFolder, HeldOut, SyntheticImages
+from sc2_spic_plugin.datasets import NO_LABEL, FlatImageFolder, HeldOut, PairFolder, PairToTensor, SyntheticImages
 from sc2_spic_plugin.datasets.subset import selection_ids
 from sc2_spic_plugin.errors import ConfigError, DataError
 
@@ -90,3 +91,65 @@ def test_bad_arguments_are_refused_saying_what_to_do(make_folder, tmp_path):
         HeldOut(make_folder("only.png", root="one"), "selection")
     with pytest.raises(DataError, match="no `ids`"):
         HeldOut([("image", 0)])
+
+
+def test_pairs_split_as_one_class_and_are_transformed_together(tmp_path):
+    whole = PairFolder(write_pairs(tmp_path, 20), classes=["a", "b", "c"])
+    parts = [HeldOut(whole, part, fraction=0.3, transforms=PairToTensor()) for part in ("train", "selection")]
+    assert sorted(parts[0].ids + parts[1].ids) == whole.ids and 0 < len(parts[1]) < 20
+    assert set(parts[1].ids) == selection_ids(whole.ids, [0] * 20, 0.3, seed=0)
+    for part in parts:
+        assert part.classes == ["a", "b", "c"] and len(part[0]) == 2
+        for (image, mask), image_id in zip((part[index] for index in range(len(part))), part.ids, strict=True):
+            assert round(float(image[0, 0, 0]) * 255) == int(image_id[1:-4]) and mask.unique().tolist() == [0, 1, 2]
+    again = HeldOut(parts[0], "train", transforms=lambda image, mask: (mask, image))  # a part of a part
+    assert again[0][0].shape == (4, 6)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_pair_set_s_own_transforms_come_first(tmp_path, labelled):
+    whole = PairFolder(write_pairs(tmp_path, 4), classes=["a", "b", "c"], transforms=PairToTensor())
+    _, mask = HeldOut(whole, transforms=lambda image, mask: (image, mask + 1), labelled=labelled)[0]
+    assert mask.unique().tolist() == ([1, 2, 3] if labelled else [256])
+
+
+def test_without_labels_no_mask_is_opened_and_a_flat_folder_will_do(tmp_path):
+    root = write_pairs(tmp_path, 8)
+    for path in (root / "masks").iterdir():
+        path.write_bytes(b"poison")
+    pairs = PairFolder(root, classes=["a", "b", "c"])
+    with pytest.raises(DataError, match="cannot be read"):
+        HeldOut(pairs, transforms=PairToTensor())[0]
+    for part in ("train", "selection"):
+        for whole in (pairs, root / "images"):
+            held_out = HeldOut(whole, part, fraction=0.5, transforms=PairToTensor(), labelled=False)
+            assert all(
+                mask.unique().tolist() == [255] and image.shape == (3, 4, 6)
+                for image, mask in (held_out[index] for index in range(len(held_out)))
+            )
+    assert HeldOut(root / "images", transforms=PairToTensor())[0][1].unique().tolist() == [255]
+
+
+def test_arguments_that_do_not_fit_the_kind_of_set_are_refused(make_folder, tmp_path):
+    class Foreign:
+        ids = ("a", "b")
+
+    flat, pairs = make_folder("1.png", "2.png"), PairFolder(write_pairs(tmp_path / "pairs"), classes=["a", "b", "c"])
+    with pytest.raises(ConfigError, match="give `transforms`, not `transform`"):
+        HeldOut(pairs, transform=PairToTensor())
+    with pytest.raises(ConfigError, match="has no masks, so it cannot be `labelled`"):
+        HeldOut(flat, transforms=PairToTensor(), labelled=True)
+    with pytest.raises(ConfigError, match="cannot be read without its masks"):
+        HeldOut(Foreign(), labelled=False)
+
+
+def test_a_limit_keeps_images_of_every_class_and_of_the_part_alone(make_folder):
+    root = make_folder(*PATHS, "dog/0.png", "dog/1.png", "dog/2.png")
+    whole, limited = HeldOut(root), HeldOut(root, limit=20)
+    assert set(limited.ids) < set(whole.ids)
+    counts = Counter(limited.targets)
+    assert sorted(counts.values())[1:] == [5, 5, 5] and 1 <= counts[3] <= 2
+    assert limited.ids == HeldOut(root, limit=20).ids
+    assert HeldOut(root, limit=1000).ids == whole.ids
+    with pytest.raises(ConfigError, match="`limit` is 0"):
+        HeldOut(root, limit=0)

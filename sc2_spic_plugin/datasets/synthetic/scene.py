@@ -6,6 +6,7 @@ from scipy.ndimage import shift
 
 from .camera import photograph
 from .fields import Field, pixel_grid, smooth_noise
+from .painting import muted_colour, paint, twig
 from .silhouettes import SILHOUETTES, place, silhouette
 from .textures import TEXTURES, texture
 
@@ -29,21 +30,9 @@ _TEXTURE_NAMES = tuple(TEXTURES)
 _SILHOUETTE_NAMES = tuple(SILHOUETTES)
 
 
-def _colour(rng: np.random.Generator) -> Field:
-    """Returns a muted colour (3, 1, 1), drawn the same way for every class and every part of the scene."""
-    value, tint = rng.uniform(0.25, 0.75), rng.normal(0.0, 0.09, 3)
-    colour: Field = np.clip(value + (tint - tint.mean()), 0.08, 0.92)
-    return colour[:, None, None]
-
-
-def _paint(scene: Field, coverage: Field, colour: Field, brightness: Field) -> Field:
-    """Returns the scene (3, H, W) with a body of one colour (3, 1, 1) and a brightness (H, W) laid over it."""
-    return scene + coverage * (brightness * colour - scene)
-
-
 def _background(rng: np.random.Generator, size: int) -> Field:
     x, y = pixel_grid(size)
-    first, second = _colour(rng), _colour(rng)
+    first, second = muted_colour(rng), muted_colour(rng)
     angle = rng.uniform(0, 2 * np.pi)
     slope = (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle)
     blend = np.clip(0.5 + rng.uniform(0.2, 0.8) * slope + 0.15 * smooth_noise(rng, size, 4), 0, 1)
@@ -60,20 +49,15 @@ def _clutter(rng: np.random.Generator, size: int, scene: Field) -> Field:
         name = _SILHOUETTE_NAMES[rng.integers(len(_SILHOUETTE_NAMES))]
         coverage, level = silhouette(name, rng, size, place(rng, (0.07, 0.14), 0.5))
         brightness = 0.85 + 0.3 * np.clip(level, 0, 1) + rng.uniform(0.0, 0.12) * surface
-        scene = _paint(scene, coverage, _colour(rng), brightness)
+        scene = paint(scene, coverage, muted_colour(rng), brightness)
     return scene
 
 
 def _twigs(rng: np.random.Generator, size: int, scene: Field) -> Field:
     """Lays up to two thin bent bars before the object."""
-    x, y = pixel_grid(size)
     for _ in range(rng.integers(0, 2)):
-        angle, offset, bend = rng.uniform(0, 2 * np.pi), rng.uniform(-0.3, 0.3), rng.uniform(-0.6, 0.6)
-        along = (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle)
-        across = (y - 0.5) * np.cos(angle) - (x - 0.5) * np.sin(angle) - offset - bend * along**2
-        half_width = rng.uniform(0.012, 0.035)
-        coverage = np.clip((half_width - np.abs(across)) * size + 0.5, 0.0, 1.0)
-        scene = _paint(scene, coverage, _colour(rng), 1.0 - 0.35 * across / half_width)
+        coverage, brightness = twig(rng, size)
+        scene = paint(scene, coverage, muted_colour(rng), brightness)
     return scene
 
 
@@ -105,7 +89,7 @@ def render(name: str, rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
     contrast = np.exp(rng.uniform(np.log(0.1), np.log(0.26)))
     facing = ((x - placement.x) * towards_x + (y - placement.y) * towards_y) / placement.radius
     shading = 0.85 + 0.25 * np.sqrt(np.clip(level, 0, 1)) + rng.uniform(0.05, 0.3) * facing
-    scene = _paint(scene, coverage, _colour(rng), shading * (1.0 + contrast * surface))
+    scene = paint(scene, coverage, muted_colour(rng), shading * (1.0 + contrast * surface))
 
     scene = _twigs(rng, size, scene)
     lighting = 1.0 + rng.uniform(0.0, 0.12) * smooth_noise(rng, size, 3)
