@@ -1,4 +1,4 @@
-"""Image codecs on the network's input, coded and decoded by sc2bench's own PILImageModule."""
+"""Image codecs on the network's input, coded and decoded by sc2bench's own PILImageModule and BPGModule."""
 
 import hashlib
 import json
@@ -15,18 +15,31 @@ __all__ = ["CODECS", "Codec", "CodecLadder", "CodecPoint", "CodedImage", "codec_
 
 
 class Codec(NamedTuple):
-    """A Pillow format with fair settings and its default qualities, highest rate last."""
+    """A Pillow format, or BPG, with fair settings and its default qualities, highest rate last.
+
+    Attributes:
+        save_kwargs: options of Pillow's `save`; for BPG those of `PixelBpg`.
+        four: qualities of a short ladder, for images of any size.
+        eight: qualities of a long one.
+        needs: what must be there: a Pillow feature, a package or a program.
+        last_quality: the end of the codec's own scale.
+    """
 
     save_kwargs: Mapping[str, Any]
     four: tuple[int, ...]
     eight: tuple[int, ...]
-    needs: str  # what must be there: a Pillow feature or a package
+    needs: str
+    last_quality: int = 100
+
+
+_BPG_OPTIONS = {"encoder": "jctvc", "subsampling_mode": "420", "color_mode": "ycbcr", "bit_depth": "8"}
 
 
 CODECS: dict[str, Codec] = {
     "jpeg": Codec({"format": "JPEG", "optimize": True}, (5, 15, 35, 60), (5, 8, 12, 20, 35, 50, 65, 80), "jpg"),
     "webp": Codec({"format": "WEBP", "method": 6}, (5, 20, 45, 75), (1, 5, 12, 25, 40, 55, 70, 85), "webp"),
     "heic": Codec({"format": "HEIF"}, (10, 20, 35, 50), (5, 10, 15, 20, 28, 36, 45, 55), "pillow_heif"),
+    "bpg": Codec(_BPG_OPTIONS, (45, 40, 35, 30), (50, 46, 43, 40, 37, 34, 31, 28), "bpgenc", 51),
     "png": Codec({"format": "PNG", "optimize": True}, (), (), "zlib"),
 }
 _LOSSLESS = ("png",)
@@ -52,9 +65,23 @@ class CodecPoint:
 
     Attributes:
         codec: key of `CODECS`.
-        quality: the codec's own scale, 1 to 100 (HEIC from 0); None for lossless.
-        save_kwargs: Pillow options beyond the table's, for example `{"subsampling": "4:2:0"}` for JPEG.
+        quality: the codec's own scale, 0 to 100, higher is better; None for lossless. BPG's is the quantiser of HEVC,
+            0 to 51, where *lower is better*.
+        save_kwargs: options beyond the table's, for example `{"subsampling": "4:2:0"}` for JPEG, `{"encoder": "x265"}`
+            for BPG.
         scale: below 1 the image is reduced before coding and enlarged after decoding.
+
+    Called with an image, a point is what sc2bench's models for coded input take; test batches are of one image:
+
+        model:
+          key: 'CodecInputCompressionSegmentationModel'
+          kwargs:
+            codec_encoder_decoder: !import_call
+              key: 'sc2_spic_plugin.leaderboard.CodecPoint'
+              init:
+                kwargs:
+                  codec: 'jpeg'
+                  quality: 35
     """
 
     codec: str
@@ -70,24 +97,26 @@ class CodecPoint:
         """
         if self.codec not in CODECS:
             raise ConfigError(f"Unknown codec `{self.codec}`. {nearest(self.codec, CODECS)}")
+        last = CODECS[self.codec].last_quality
         if self.codec in _LOSSLESS:
             if self.quality is not None:
                 raise ConfigError(f"`{self.codec}` is lossless and has no quality.")
-        elif isinstance(self.quality, bool) or not isinstance(self.quality, int) or not 0 <= self.quality <= 100:
-            raise ConfigError(f"`{self.codec}` needs a whole quality from 0 to 100, got {self.quality!r}.")
+        elif isinstance(self.quality, bool) or not isinstance(self.quality, int) or not 0 <= self.quality <= last:
+            raise ConfigError(f"`{self.codec}` needs a whole quality from 0 to {last}, got {self.quality!r}.")
         if not 0 < self.scale <= 1:
             raise ConfigError(f"The scale before coding must be above 0 and at most 1, got {self.scale}.")
 
     @property
     def options(self) -> dict[str, Any]:
-        """Every option Pillow is given."""
+        """Every option that Pillow, or BPG's module, is given."""
         quality = {} if self.quality is None else {"quality": self.quality}
         return {**CODECS[self.codec].save_kwargs, **quality, **self.save_kwargs}
 
     @property
     def name(self) -> str:
-        """Short name of the point: `q35`, `q35 4:2:0`, `q35 x0.5`."""
-        parts = ["lossless" if self.quality is None else f"q{self.quality}"]
+        """Short name of the point: `q35`, `q35 4:2:0`, `q35 x0.5`; `qp35` for BPG's quantiser."""
+        letter = "qp" if self.codec == "bpg" else "q"
+        parts = ["lossless" if self.quality is None else f"{letter}{self.quality}"]
         parts += [str(value) for _, value in sorted(self.save_kwargs.items())]
         parts += [f"x{self.scale:g}"] if self.scale != 1 else []
         return " ".join(parts)
@@ -97,6 +126,10 @@ class CodecPoint:
         """Digest of everything that decides the bytes, the library version apart."""
         values = {"codec": self.codec, "options": self.options, "scale": self.scale}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+    def __call__(self, image: "Image.Image") -> CodedImage:
+        """Codes an image and decodes it again, as `transmit` does."""
+        return self.transmit(image)
 
     def transmit(self, image: "Image.Image") -> CodedImage:
         """Codes an image and decodes it again.
@@ -111,17 +144,14 @@ class CodecPoint:
             ConfigError: the codec is not installed.
             DataError: the codec failed on this image.
         """
-        reason = unavailable_reason(self.codec)
+        reason = unavailable_reason(self.codec, self.options)
         if reason:
             raise ConfigError(f"`{self.codec}` cannot be used: {reason}")
         return self._transmit(image)
 
     def _transmit(self, image: "Image.Image") -> CodedImage:
-        import torchvision  # noqa: F401 - sc2bench.transforms needs it imported first
         from PIL import Image
-        from sc2bench.transforms.codec import PILImageModule
 
-        module = PILImageModule(returns_file_size=True, **self.options)
         source = image.convert("RGB")
         source.info.clear()  # Pillow would write comments, colour profiles and EXIF into the bytes
         size = source.size
@@ -129,7 +159,7 @@ class CodecPoint:
             small = (max(1, round(size[0] * self.scale)), max(1, round(size[1] * self.scale)))
             source = source.resize(small, Image.Resampling.LANCZOS)
         try:
-            decoded, payload_bytes = module(source)
+            decoded, payload_bytes = self._module()(source)
             decoded = decoded.convert("RGB")  # Pillow decodes lazily: here
         except (OSError, ValueError, RuntimeError, TypeError) as error:
             raise DataError(f"`{self.codec}` {self.name} failed on an image of {size[0]}x{size[1]}: {error}") from error
@@ -137,9 +167,24 @@ class CodecPoint:
             raise DataError(f"`{self.codec}` {self.name} returned {decoded.size} for an image of {source.size}.")
         return CodedImage(decoded if self.scale == 1 else decoded.resize(size, Image.Resampling.BICUBIC), payload_bytes)
 
+    def _module(self) -> Any:
+        """Returns the module of sc2bench that codes and decodes: image -> (image, bytes)."""
+        if self.codec == "bpg":
+            from .bpg import PixelBpg
 
-def unavailable_reason(codec: str) -> str | None:
+            return PixelBpg(**self.options)
+        import torchvision  # noqa: F401 - sc2bench.transforms needs it imported first
+        from sc2bench.transforms.codec import PILImageModule
+
+        return PILImageModule(returns_file_size=True, **self.options)
+
+
+def unavailable_reason(codec: str, options: Mapping[str, Any] | None = None) -> str | None:
     """Returns why a codec cannot be used here and what to do, or None if it can; registers Pillow plugins it needs.
+
+    Args:
+        codec: key of `CODECS`.
+        options: a point's own options, by default the table's: BPG's programs may contain one HEVC encoder only.
 
     Raises:
         ConfigError: an unknown codec.
@@ -147,6 +192,10 @@ def unavailable_reason(codec: str) -> str | None:
     if codec not in CODECS:
         raise ConfigError(f"Unknown codec `{codec}`. {nearest(codec, CODECS)}")
     needs = CODECS[codec].needs
+    if needs == "bpgenc":
+        from .bpg import bpg_unavailable_reason
+
+        return bpg_unavailable_reason(str({**CODECS[codec].save_kwargs, **(options or {})}["encoder"]))
     if needs == "pillow_heif":
         try:
             import pillow_heif

@@ -1,11 +1,18 @@
 """Image codecs through sc2bench's module: true bytes, fair settings, clear refusals."""
 
 import io
+import os
 import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
+from sc2_spic_plugin.configs import config_root, load_sweep
+from sc2_spic_plugin.datasets import spic_pair_collate
 from sc2_spic_plugin.errors import ConfigError, DataError
 from sc2_spic_plugin.leaderboard import CODECS, CodecPoint, codec_ladder, unavailable_reason
 
@@ -27,11 +34,13 @@ def _default(codec: str) -> CodecPoint:
 def test_counted_bytes_are_the_bytes_of_the_coded_image_and_the_same_each_time(codec: str, photo: Image.Image) -> None:
     point = _default(codec)
     coded = point.transmit(photo)
+    assert coded.payload_bytes == point.transmit(photo).payload_bytes and coded.image.mode == "RGB"
+    if codec == "bpg":
+        return  # no Pillow format: what is counted is tested with programs of our own below
     buffer = io.BytesIO()
     photo.save(buffer, **point.options)
     decoded = Image.open(io.BytesIO(buffer.getvalue())).convert("RGB")
-    assert coded.payload_bytes == len(buffer.getvalue()) == point.transmit(photo).payload_bytes
-    assert coded.image.mode == "RGB" and coded.image.tobytes() == decoded.tobytes()
+    assert coded.payload_bytes == len(buffer.getvalue()) and coded.image.tobytes() == decoded.tobytes()
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -53,7 +62,7 @@ def test_what_hangs_on_an_image_is_not_sent(codec: str, photo: Image.Image) -> N
     assert tagged.info["comment"] == b"x" * 500
 
 
-@pytest.mark.parametrize("codec", ["jpeg", "webp", "heic"])
+@pytest.mark.parametrize("codec", ["jpeg", "webp", "heic", "bpg"])
 def test_bytes_rise_strictly_along_both_default_ladders(codec: str, photo: Image.Image) -> None:
     _default(codec)
     for count in (4, 8):
@@ -101,6 +110,7 @@ def test_a_missing_plugin_is_skipped_with_the_reason_and_refused_when_used(monke
         (("jpg", 5), "Did you mean `jpeg`"),
         (("jpeg", None), "quality from 0 to 100, got None"),
         (("jpeg", 101), "got 101"),
+        (("bpg", 52), "quality from 0 to 51, got 52"),
         (("png", 5), "lossless"),
         (("jpeg", 5, {}, 0.0), "above 0 and at most 1"),
     ],
@@ -113,3 +123,111 @@ def test_points_that_cannot_be_are_refused(values: tuple, message: str) -> None:
 def test_a_codec_that_fails_on_an_image_says_which_codec_quality_and_size(photo: Image.Image) -> None:
     with pytest.raises(DataError, match="`jpeg` q5 5:5:5 failed on an image of 96x80"):
         CodecPoint("jpeg", 5, {"subsampling": "5:5:5"}).transmit(photo)
+
+
+@pytest.mark.parametrize("name", ["coco/sweep_codec.yaml", "voc/sweep_codec.yaml"])
+def test_the_shipped_sweeps_hold_the_default_ladders_under_the_method_of_each_codec(name: str) -> None:
+    found: dict[str, list[int]] = {}
+    for point in load_sweep(config_root() / name):
+        found.setdefault(point.values["codec"], []).append(point.values["quality"])
+    assert found == {codec: list(CODECS[codec].four) for codec in ("jpeg", "webp", "heic", "bpg")}
+
+
+def test_sc2benchs_segmentation_wrapper_takes_a_point_as_its_codec_and_the_masks_stay(photo: Image.Image) -> None:
+    from sc2bench.models.segmentation.wrapper import CodecInputCompressionSegmentationModel
+    from torchvision.transforms import ToTensor
+
+    class Network(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"out": images}
+
+    point = CodecPoint("jpeg", 35)
+    model = CodecInputCompressionSegmentationModel(Network(), "cpu", point, ToTensor()).eval()
+    sizes: list[int] = []
+    model.analyze = sizes.append
+    mask = torch.randint(0, 21, (80, 96))
+    images, masks = spic_pair_collate([(photo, mask)])
+    coded = point.transmit(photo)
+    assert torch.equal(model(images)["out"], ToTensor()(coded.image)[None]) and torch.equal(masks, mask[None])
+    assert sizes == [coded.payload_bytes]
+
+
+ENCODER = """
+import pathlib, sys
+if "-h" in sys.argv:
+    print("BPG Image Encoder version 0\\n-e encoder  select the HEVC encoder (jctvc, default = jctvc)")
+    sys.exit(1)
+{trouble}
+pathlib.Path(sys.argv[sys.argv.index("-o") + 1]).write_bytes(b"BPG" + pathlib.Path(sys.argv[-1]).read_bytes())
+"""
+DECODER = """
+import pathlib, sys
+if "-h" in sys.argv:
+    print("BPG Image Decoder version 0")
+    sys.exit(1)
+{trouble}
+pathlib.Path(sys.argv[sys.argv.index("-o") + 1]).write_bytes(pathlib.Path(sys.argv[-1]).read_bytes()[3:])
+"""
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Puts programs in the place of BPG's that keep every pixel; each may be given trouble of its own."""
+    work = tmp_path / "temporary"
+    work.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(work))
+
+    def install(encoder_trouble: str = "", decoder_trouble: str = "", encoder: str = ENCODER) -> Path:
+        for name, text, trouble in (("ENC", encoder, encoder_trouble), ("DEC", DECODER, decoder_trouble)):
+            path = tmp_path / f"a folder; with {name}"
+            path.write_text(f"#!{sys.executable} -S\n" + text.replace("{trouble}", trouble))
+            path.chmod(0o755)
+            monkeypatch.setenv(f"SC2_SPIC_BPG{name}", str(path))
+        return work
+
+    return install
+
+
+def test_bpg_is_given_the_pixels_counts_the_coded_file_and_leaves_nothing_behind(programs, photo: Image.Image) -> None:
+    record = "pathlib.Path(sys.argv[0] + '.log').write_text(' '.join(sys.argv[1:-1]))"
+    work = programs(
+        f"{record}; pathlib.Path(sys.argv[0] + '.png').write_bytes(pathlib.Path(sys.argv[-1]).read_bytes())"
+    )
+    coded = CodecPoint("bpg", 33).transmit(photo)
+    log, source = (Path(os.environ["SC2_SPIC_BPGENC"] + suffix) for suffix in (".log", ".png"))
+    assert coded.image.tobytes() == photo.tobytes() and coded.payload_bytes == 3 + source.stat().st_size
+    assert "-q 33 -f 420 -e jctvc -c ycbcr -b 8" in log.read_text() and list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("troubles", "message"),
+    [
+        (("sys.exit('no memory for the picture')",), "`bpg` qp33 failed on an image of 96x80: .*code 1: no memory for"),
+        (("sys.exit(0)",), "wrote no .bpg file: it said nothing"),
+        (("", "sys.exit('Could not decode image')"), "Could not decode image"),
+        (
+            ("", "pathlib.Path(sys.argv[sys.argv.index('-o') + 1]).write_text('x'); sys.exit(0)"),
+            "cannot identify image",
+        ),
+    ],
+)
+def test_a_bpg_program_that_fails_is_an_error_with_what_it_said(programs, photo, troubles, message: str) -> None:
+    work = programs(*troubles)
+    with pytest.raises(DataError, match=message):
+        CodecPoint("bpg", 33).transmit(photo)
+    assert list(work.iterdir()) == []
+
+
+def test_bpg_that_is_absent_or_another_program_is_skipped_with_what_to_do(programs, monkeypatch, photo) -> None:
+    programs(encoder="print('usage: something else')")
+    assert "is not libbpg's bpgenc (it says `usage: something else`" in codec_ladder(["bpg"]).skipped["bpg"]
+    programs()
+    assert unavailable_reason("bpg") is None
+    with pytest.raises(ConfigError, match="contains the encoder jctvc, not `x265`; build it with USE_X265"):
+        CodecPoint("bpg", 33, {"encoder": "x265"}).transmit(photo)
+    monkeypatch.setenv("SC2_SPIC_BPGDEC", "/nowhere/bpgdec")
+    assert "SC2_SPIC_BPGDEC names `/nowhere/bpgdec`, which is no program" in str(unavailable_reason("bpg"))
+    monkeypatch.delenv("SC2_SPIC_BPGENC")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ConfigError, match="`bpg` cannot be used: `bpgenc` is not on PATH; build bpgenc and bpgdec"):
+        CodecPoint("bpg", 33).transmit(photo)
