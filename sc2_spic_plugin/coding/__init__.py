@@ -3,6 +3,7 @@
 from .container import read_container, write_container
 from .huffman import HuffmanCoder
 from .payload import Payload, pack_payload, unpack_payload
+from .published_table import PublishedTable
 from .static_coder import StaticCoder
 from .symbol_tables import SymbolTables
 from .tables import Tables, build_tables, count_symbols
@@ -10,6 +11,7 @@ from .tables import Tables, build_tables, count_symbols
 __all__ = [
     "HuffmanCoder",
     "Payload",
+    "PublishedTable",
     "StaticCoder",
     "SymbolTables",
     "Tables",

@@ -40,6 +40,12 @@ class HuffmanCoder:
         """Counts (N, C, h, w) integers."""
         return cls(Counter(as_symbols(symbols, dimensions=4).reshape(-1).tolist()))
 
+    @property
+    def code_lengths(self) -> dict[int, int]:
+        """Bits of each symbol's code; a code of one image is their sum, filled up to whole bytes."""
+        table = self._codec.get_code_table()
+        return {symbol: table[symbol][0] for symbol in self.frequencies}
+
     def encode(self, symbols: Tensor | np.ndarray) -> bytes:
         """Returns the code of (C, h, w) integers.
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, ConfigError, TableError
 from .static_coder import StaticCoder
-from .tables import MAX_TABLES, build_tables
+from .tables import MAX_TABLES, build_tables, shared_frequencies
 
 __all__ = ["SymbolTables"]
 
@@ -21,6 +21,7 @@ class SymbolTables(nn.Module):
 
         training:     observe(symbols) ─► decaying histogram ─► update() ─────────────┐
         calibration:  start_calibration, count(symbols), finish_calibration() ─► tables ─► coder
+        no data:      install_shared_counts(counts) ──────────────────────────────────┘
 
     Every buffer keeps its shape and is changed in place only, so a strict `load_state_dict` works at any time and
     `inference_mode` does no harm. Latents of another size than the default one are counted per channel.
@@ -171,6 +172,26 @@ class SymbolTables(nn.Module):
         self._build(at_positions.cpu(), at_channels.cpu())
         self.calibrated.fill_(True)
         self._calibration = None
+
+    @torch.no_grad()
+    def install_shared_counts(self, counts: Mapping[int, int]) -> None:
+        """Makes one table out of given counts and uses it for all channels and positions; it needs no data.
+
+        `update` keeps it as it keeps calibrated tables; calibrating or training on replaces it.
+
+        Args:
+            counts: how often each symbol occurred, for example in a published table.
+
+        Raises:
+            TableError: the counts make no table, or name a symbol outside 0..alphabet_size-1.
+        """
+        frequencies = shared_frequencies(counts, self.alphabet_size)
+        self.frequencies.zero_()
+        self.frequencies[0].copy_(torch.from_numpy(frequencies))
+        self.assignment.zero_()
+        self.channel_assignment.zero_()
+        self.calibrated.fill_(True)
+        self._coder = None
 
     def extra_repr(self) -> str:
         """What `print` shows."""

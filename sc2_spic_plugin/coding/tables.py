@@ -1,5 +1,6 @@
 """From symbol counts to integer tables: back-off where counts are thin, then few tables shared by many contexts."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -7,7 +8,15 @@ import numpy as np
 from ..errors import TableError
 from .range_codec import PRECISION, TOTAL
 
-__all__ = ["MAX_TABLES", "Tables", "build_tables", "check_tables", "count_symbols", "integer_frequencies"]
+__all__ = [
+    "MAX_TABLES",
+    "Tables",
+    "build_tables",
+    "check_tables",
+    "count_symbols",
+    "integer_frequencies",
+    "shared_frequencies",
+]
 
 MAX_TABLES = 256
 """Assignments are bytes."""
@@ -78,6 +87,33 @@ def integer_frequencies(mass: np.ndarray) -> np.ndarray:
     largest = frequencies.argmax(axis=-1)[..., None]
     np.put_along_axis(frequencies, largest, np.take_along_axis(frequencies, largest, -1) + missing, -1)
     return frequencies.astype(np.int32)
+
+
+def shared_frequencies(counts: Mapping[int, int], alphabet_size: int) -> np.ndarray:
+    """Turns the counts of a global table into the frequencies of one table: nothing but the counts decides them.
+
+    Args:
+        counts: how often each symbol occurred, over all channels and positions.
+        alphabet_size: symbols that have a place in the table. Those never counted and the escape symbol count half a
+            time: about 24 bits each.
+
+    Returns:
+        (alphabet_size + 1,) int32, sums to 2**24, each entry at least 1; the last one is the escape symbol.
+
+    Raises:
+        TableError: no counts, a count below one, or a symbol without a place.
+    """
+    if not counts or min(counts.values()) < 1:
+        raise TableError("a table needs one symbol or more, each counted once or more")
+    if min(counts) < 0 or max(counts) >= alphabet_size:
+        raise TableError(
+            f"the counts name symbols {min(counts)} to {max(counts)}, the table has places for 0 to "
+            f"{alphabet_size - 1}: build it with `alphabet_size: {max(counts) + 1}`"
+        )
+    mass = np.ones(alphabet_size + 1, dtype=np.int64)
+    for symbol, count in counts.items():
+        mass[symbol] += 2 * int(count)
+    return integer_frequencies(mass)
 
 
 def build_tables(

@@ -1,6 +1,7 @@
 """Tables in the checkpoint: counted in training, exact by calibration, changed in place only."""
 
 import copy
+import math
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,37 @@ def test_calibrated_tables_survive_update_until_training_goes_on() -> None:
     assert loaded.update(force=True) and loaded.coder.digest != exact
     module.observe(LATENTS[:5])
     assert module.update() and module.coder.digest != exact
+
+
+def test_shared_counts_need_no_data_and_are_kept_until_something_is_counted() -> None:
+    module = tables()
+    module.install_shared_counts({0: 7, 1: 1})
+    assert module.is_ready and not module.update() and len(module.coder.frequencies) == 1
+    bits = [module.coder.ideal_bits(torch.full((4, 2, 3), value)) / 24 for value in (0, 1)]
+    assert bits == pytest.approx([-math.log2(7.5 / 16.5), -math.log2(1.5 / 16.5)], abs=1e-3)  # half a count each
+    odd = torch.tensor([0, 5, 15, 16, -3, 10**6]).repeat(4).view(4, 2, 3)
+    assert torch.equal(module.coder.decode(module.coder.encode(odd), odd.shape), odd.int())
+    assert torch.equal(module.coder.decode(module.coder.encode(odd[:, :1]), (4, 1, 3)), odd[:, :1].int())
+    loaded = tables()
+    loaded.load_state_dict(module.state_dict())
+    assert loaded.coder.digest == module.coder.digest
+    module.start_calibration()
+    module.count(LATENTS)
+    module.finish_calibration()
+    assert module.coder.digest == StaticCoder.fit(LATENTS, alphabet_size=16).digest
+    loaded.observe(LATENTS)
+    assert loaded.update()
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [({}, "one symbol or more"), ({0: 0}, "counted once"), ({16: 1}, "`alphabet_size: 17`"), ({-1: 1}, "symbols -1")],
+)
+def test_shared_counts_without_a_place_are_refused_and_change_nothing(counts: dict, message: str) -> None:
+    module = tables()
+    with pytest.raises(TableError, match=message):
+        module.install_shared_counts(counts)
+    assert not module.is_ready
 
 
 def test_latents_of_another_size_are_counted_per_channel() -> None:
