@@ -7,8 +7,10 @@ from ..errors import ConfigError
 
 __all__ = [
     "LABEL_METHOD",
+    "MASK_METHOD",
     "METHOD_STYLES",
     "ORIGINAL_METHOD",
+    "SENT_OUTPUT_METHODS",
     "UNCODED_METHODS",
     "MethodStyle",
     "method_style",
@@ -27,11 +29,14 @@ class MethodStyle(NamedTuple):
 
 ORIGINAL_METHOD = "original"
 LABEL_METHOD = "label"
+MASK_METHOD = "mask"
+SENT_OUTPUT_METHODS = (LABEL_METHOD, MASK_METHOD)  # the whole network on the device
 UNCODED_METHODS = (ORIGINAL_METHOD,)  # nothing is sent, so there is no rate
 
 METHOD_STYLES: dict[str, MethodStyle] = {
     ORIGINAL_METHOD: MethodStyle("original network", "#000000", "", reference=True),
     LABEL_METHOD: MethodStyle("send the label", "#000000", "*", reference=True),
+    MASK_METHOD: MethodStyle("send the mask", "#444444", "*", reference=True),
     "feature_fp32": MethodStyle("send the feature (fp32)", "#606060", "3", reference=True),
     "feature_int8": MethodStyle("send the feature (int8)", "#909090", "4", reference=True),
     "spic": MethodStyle("SPIC", "#0b3c8c", "o"),
@@ -40,6 +45,7 @@ METHOD_STYLES: dict[str, MethodStyle] = {
     "spic_factorized": MethodStyle("SPIC, factorised", "#117a55", "<"),
     "spic_scale_hyperprior": MethodStyle("SPIC, scale hyperprior", "#6a3d9a", ">"),
     "spic_mean_scale_hyperprior": MethodStyle("SPIC, mean-scale hyperprior", "#56b4e9", "s"),
+    "spic_published": MethodStyle("SPIC, published units", "#b30059", "H"),
     "entropic_student": MethodStyle("Entropic Student", "#d62728", "D"),
     "entropic_student_mean_scale": MethodStyle("Entropic Student, mean-scale", "#e377c2", "d"),
     "end_to_end": MethodStyle("End-to-End", "#a6761d", "p"),

@@ -8,10 +8,15 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, nearest
+from ..layers import Geometry, published_geometry
 
 __all__ = ["check_keys", "checked_analysis", "checked_unit", "example_input", "parameter_names"]
 
 _UNIT = ("latent_channels", "stride", "step", "topology", "geometry", "output_activation")
+_PUBLISHED = {
+    "task": ("classification", "segmentation"),
+    "split": ("S1", "S2", "S3", "US1", "US2"),
+}
 _ANALYSIS = ("analyzer_configs", "analyzes_after_compress")
 
 
@@ -37,6 +42,10 @@ def check_keys(mapping: Any, known: Iterable[str], where: str) -> None:
 def checked_unit(name: str, kwargs: Any) -> dict[str, Any]:
     """Returns the keyword arguments of one unit.
 
+    A released unit's kernels and paddings are asked for by task and split; its stride completes them:
+
+        unit: {latent_channels: 64, stride: 2, geometry: {published: {task: 'classification', split: 'S3'}}}
+
     Raises:
         ConfigError: an unknown or missing key, or a name that no checkpoint can hold.
     """
@@ -45,7 +54,30 @@ def checked_unit(name: str, kwargs: Any) -> dict[str, Any]:
         raise ConfigError(f"unit `{name}` needs `latent_channels`.")
     if not name.isidentifier():
         raise ConfigError(f"a unit's name must be made of letters, digits and _, got `{name}`.")
-    return dict(kwargs)
+    checked = dict(kwargs)
+    if checked.get("geometry") is not None:
+        checked["geometry"] = _geometry(f"unit `{name}`", checked["geometry"], checked.get("stride"))
+    return checked
+
+
+def _geometry(where: str, geometry: Any, stride: Any) -> Geometry:
+    """Returns a geometry made in code as it is, or the released one that a config names."""
+    if hasattr(geometry, "latent_size"):
+        return geometry  # type: ignore[no-any-return]
+    where = f"`geometry` of {where}"
+    check_keys(geometry, ("published",), where)
+    if "published" not in geometry:
+        raise ConfigError(f"{where} is empty; give `published`, or leave it out.")
+    published = geometry["published"]
+    check_keys(published, _PUBLISHED, f"`published` {where}")
+    for key, known in _PUBLISHED.items():
+        if published.get(key) not in known:
+            raise ConfigError(
+                f"`{key}` of the published {where} is {published.get(key)!r}. {nearest(str(published.get(key)), known)}"
+            )
+    if stride is None:
+        raise ConfigError(f"the published {where} needs the unit's `stride` beside it.")
+    return published_geometry(published["task"], published["split"], stride)
 
 
 def checked_analysis(config: Any) -> tuple[list[dict[str, Any]], bool]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,11 @@ def build_network(config: Mapping[str, Any], task: str = "classification") -> nn
     host_config["kwargs"] = dict(config.get("kwargs") or {})
     try:
         network = _LOADERS[task](host_config)
+    except URLError as error:
+        raise CheckpointError(
+            f"the weights of `{config['key']}` cannot be downloaded: {error.reason}. Give a file as `src_ckpt` and set "
+            "`weights` to null, or go on where the network can be reached."
+        ) from error
     except (KeyError, TypeError, ValueError) as error:
         if _is_known(config["key"]):
             raise ConfigError(f"`{config['key']}` cannot be built with {host_config['kwargs']}: {error}.") from error

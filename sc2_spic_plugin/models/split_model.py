@@ -10,7 +10,7 @@ from sc2bench.models.backbone import UpdatableBackbone
 from sc2bench.models.segmentation.base import UpdatableSegmentationModel
 from torch import Tensor, nn
 
-from ..coding import Payload, SymbolTables, pack_payload, unpack_payload
+from ..coding import Payload, PublishedTable, SymbolTables, pack_payload, unpack_payload
 from ..errors import BitstreamError, CheckpointError, ConfigError, CutError, nearest
 from ..layers import BottleneckUnit
 from ..ops import tensors_digest
@@ -71,12 +71,7 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         if not units:
             raise ConfigError("a split model needs at least one unit; give `unit` in the config.")
         self.cut = cut
-        if published_table is None:
-            self.published = None
-        else:
-            from ..coding.published_table import PublishedTable
-
-            self.published = PublishedTable.load(Path(published_table))
+        self.published = None if published_table is None else PublishedTable.load(Path(published_table))
         digest = tensors_digest(network.state_dict())
         example = example_input(input_size if proof_size is None else proof_size)
         halves = cut_network(network, cut, example, allow_bypass, outputs)
@@ -106,6 +101,8 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         self.tables = nn.ModuleDict()
         for name, kwargs in units.items():
             unit = BottleneckUnit(features.shape[1], **{"output_activation": activation, **checked_unit(name, kwargs)})
+            if self.published is not None:
+                self.published.check_step(unit.step)
             self.units[name] = unit.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.tables[name] = SymbolTables(
                 unit.latent_channels, latent_size=unit.latent_size(self.feature_size), **table_options
