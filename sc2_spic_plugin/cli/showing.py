@@ -1,0 +1,119 @@
+"""One image before and after its payload: what `sc2-spic show` draws and says."""
+
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..configs import check_config, render_config, resolve_config
+from ..configs.plain import load_plain
+from ..datasets.reading import read_image
+from ..errors import CheckpointError, ConfigError, DataError
+from ..leaderboard import Protocol, load_protocol, method_style
+from ..leaderboard.picture import (
+    Comparison,
+    check_picture_path,
+    code_image,
+    draw_comparison,
+    network_input,
+    visible_image,
+)
+from ..models import SplitModel
+from ..ops import write_atomic
+from ..training.build import BuiltConfig, build_config, quiet_hosts, seed_everything
+from ..training.checkpoint import load_model_checkpoint
+from ..training.loop import CHECKPOINT
+from .preparing import about_result, check_protocol, checked_device
+from .running import RunOptions
+
+__all__ = ["show_image"]
+
+
+class _Prepared(NamedTuple):
+    path: Path
+    built: BuiltConfig
+    about: dict[str, Any]
+    protocol: Protocol
+
+
+def show_image(config: str, image: Path, out: Path, options: RunOptions, overwrite: bool = False) -> str:
+    """Sends one image through the model of a config and draws what that changes.
+
+    The checkpoint is the one of the options, else `checkpoint.pt` beside the config (as in the folder of a run), else
+    the config's `dst_ckpt`. The image is prepared as those that the protocol reports.
+
+    Args:
+        config: a config with a protocol, by path or shipped name.
+        image: any image file.
+        out: the .png to write.
+        options: as of a run; `test_only`, `precision` and `calibrates` say nothing here.
+        overwrite: replace a picture that is there.
+
+    Returns:
+        One sentence: the picture, the payload's size, what became of the output.
+
+    Raises:
+        ConfigError: a config that cannot be run or whose model sends nothing, or `out` exists.
+        DataError: the image is missing or cannot be read.
+        CheckpointError: no checkpoint, or one of another model.
+    """
+    if check_picture_path(out).exists() and not overwrite:
+        raise ConfigError(f"{out} exists; choose another --out, or pass --overwrite.")
+    if not image.is_file():
+        raise DataError(f"there is no image at {image}; correct the path.")
+    picture = read_image(image)
+    path, built, about, protocol = _prepare(config, options)
+    load_model_checkpoint(_checkpoint(path, built, options), built.model)
+
+    dataset = built.datasets[built.config["test"]["test_data_loader"]["dataset_id"]]
+    tensor = network_input(dataset, picture)
+    model = built.model.to(built.device)
+    original = None if built.teacher is None else built.teacher.to(built.device)
+    coded = code_image(model, original, tensor[None].to(built.device))
+    comparison = Comparison(
+        image=visible_image(dataset, tensor),
+        before=coded.before,
+        after=coded.after,
+        classes=list(getattr(dataset, "classes", [])),
+        code_bytes=coded.sizes.code_bytes,
+        payload_bytes=coded.sizes.payload_bytes,
+        bits_per_image_pixel=protocol.bits_per_image_pixel(coded.sizes.payload_bytes, tensor[0].numel()),
+        name=image.name,
+        method=method_style(about["method"]).label,
+        unit=about.get("unit") or about["name"],
+        cut=model.cut if isinstance(model, SplitModel) else None,
+        bypassed=isinstance(model, SplitModel) and model.bypassed,
+    )
+    return f"{draw_comparison(comparison, out)}: {comparison.sentence}"
+
+
+def _prepare(config: str, options: RunOptions) -> _Prepared:
+    """Builds a config and finds its protocol, as a run does."""
+    path = resolve_config(config)
+    text = render_config(path.read_text(), options.overrides) if options.overrides else path.read_text()
+    problems = check_config(text)
+    if problems:
+        listed = "\n".join(f"  - {problem}" for problem in problems)
+        raise ConfigError(f"{path} cannot be run:\n{listed}")
+    device = checked_device(options.device)
+    quiet_hosts()
+    seed_everything(options.seed)
+    named = options.protocol or (load_plain(text).get("result") or {}).get("protocol")
+    task = None if named is None else load_protocol(named).task
+    with tempfile.TemporaryDirectory() as folder:
+        built = build_config(write_atomic(Path(folder) / path.name, text), device, task)
+    about = about_result(built, path, options.protocol)
+    protocol = load_protocol(about["protocol"])
+    check_protocol(built, protocol)
+    return _Prepared(path, built, about, protocol)
+
+
+def _checkpoint(path: Path, built: BuiltConfig, options: RunOptions) -> Path:
+    """Returns the checkpoint asked for, else the one in the folder of the config (a run's), else the config's own."""
+    if options.checkpoint is not None:
+        return options.checkpoint
+    beside, named = path.parent / CHECKPOINT, built.model_config.get("dst_ckpt")
+    if beside.is_file():
+        return beside
+    if named is None:
+        raise CheckpointError(f"{path} names no checkpoint; pass one with --checkpoint.")
+    return Path(named).expanduser()
