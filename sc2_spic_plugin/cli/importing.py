@@ -1,7 +1,7 @@
 """Importing the released units: what `sc2-spic import` does."""
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,12 +154,16 @@ def check_table(units: Sequence[PublishedUnit]) -> Table:
         for done, unit in enumerate(units, 1):
             _ = unit.released_weights, unit.frequencies  # kept; reading them takes nearly all the time
             progress.step("units", done, len(units))
-    for row in check_rows(units):
-        table.add_row(*_cells(row))
+    rows = check_rows(units)
+    shared = set.intersection(*(set(row.oddities) for row in rows)) if len(rows) > 1 else set()
+    if shared:
+        table.caption = "all of them: " + "; ".join(sorted(shared))
+    for row in rows:
+        table.add_row(*_cells(row, shared))
     return table
 
 
-def _cells(row: CheckRow) -> list[str]:
+def _cells(row: CheckRow, shared: Set[str]) -> list[str]:
     return [
         row.name,
         row.cut,
@@ -170,7 +174,7 @@ def _cells(row: CheckRow) -> list[str]:
         f"{row.huffman_bpp:.5f}",
         f"{row.ideal_bpp:.5f}",
         f"{row.saving_percent:.1f} %",
-        "; ".join(row.oddities),
+        "; ".join(oddity for oddity in row.oddities if oddity not in shared),
     ]
 
 
