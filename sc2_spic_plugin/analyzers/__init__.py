@@ -1,5 +1,5 @@
 """Analyzers for sc2bench's analysis interface."""
 
-from .sizes import ImageSizes, SpicSizeAnalyzer
+from .sizes import ImageSizes, SpicSizeAnalyzer, further_columns
 
-__all__ = ["ImageSizes", "SpicSizeAnalyzer"]
+__all__ = ["ImageSizes", "SpicSizeAnalyzer", "further_columns"]

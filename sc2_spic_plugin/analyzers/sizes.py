@@ -11,18 +11,43 @@ from torchdistill.common.file_util import get_binary_object_size
 
 from ..errors import ConfigError
 
-__all__ = ["ImageSizes", "SpicSizeAnalyzer"]
+__all__ = ["ImageSizes", "SpicSizeAnalyzer", "further_columns"]
 
 logger = def_logger.getChild(__name__)
 
 
 class ImageSizes(NamedTuple):
-    """Sizes of one image: bytes of code, of the payload, of the harness's pickled object, and image pixels (or 0)."""
+    """Sizes of one image.
+
+    Attributes:
+        code_bytes: bytes of entropy-coded symbols.
+        payload_bytes: bytes of the payload.
+        harness_bytes: bytes of the harness's pickled object.
+        image_pixels: pixels of the image, 0 where they are not known.
+        columns: further counts by name; None where there is no figure for this image.
+    """
 
     code_bytes: int
     payload_bytes: int
     harness_bytes: int
     image_pixels: int
+    columns: Mapping[str, int | None] | None = None
+
+
+def further_columns(images: Sequence[ImageSizes]) -> dict[str, list[int | None]]:
+    """Returns the further counts of images by name, None where an image has no figure."""
+    names = dict.fromkeys(name for image in images for name in image.columns or {})
+    return {name: [(image.columns or {}).get(name) for image in images] for name in names}
+
+
+def _columns(
+    columns: Sequence[Mapping[str, int | None]] | None, images: int
+) -> Sequence[Mapping[str, int | None] | None]:
+    if columns is None:
+        return [None] * images
+    if len(columns) != images:
+        raise ConfigError(f"`columns` describes {len(columns)} images, the compressed object has {images}.")
+    return [dict(of_image) for of_image in columns]
 
 
 class SpicSizeAnalyzer(BaseAnalyzer):
@@ -54,6 +79,7 @@ class SpicSizeAnalyzer(BaseAnalyzer):
         compressed_obj: Any,
         code_bytes: Sequence[int] | None = None,
         image_size: tuple[int, int] | None = None,
+        columns: Sequence[Mapping[str, int | None]] | None = None,
     ) -> None:
         """Records the images of one compressed object.
 
@@ -61,14 +87,15 @@ class SpicSizeAnalyzer(BaseAnalyzer):
             compressed_obj: `{"strings": [[bytes, ...], ...], "shape": ...}` or a number of bytes (one image).
             code_bytes: bytes of entropy-coded symbols per image; by default the whole payload.
             image_size: (height, width) of these images.
+            columns: further counts per image, e.g. the bytes of another coder; None where one cannot be given.
 
         Raises:
-            ConfigError: an object of another kind.
+            ConfigError: an object of another kind, or `columns` of another number of images.
         """
         height, width = image_size or self.image_size or (0, 0)
         if isinstance(compressed_obj, int | np.integer):
             size = int(compressed_obj)
-            self.images.append(ImageSizes(size, size, size, height * width))
+            self.images.append(ImageSizes(size, size, size, height * width, *_columns(columns, 1)))
             return
         if not isinstance(compressed_obj, Mapping) or "strings" not in compressed_obj:
             raise ConfigError(
@@ -76,7 +103,8 @@ class SpicSizeAnalyzer(BaseAnalyzer):
                 "dict with `strings`. Use sc2bench's FileSizeAnalyzer for this model."
             )
         streams = compressed_obj["strings"]
-        for index in range(len(streams[0])):
+        further = _columns(columns, len(streams[0]))
+        for index, own in enumerate(further):
             strings = [stream[index] for stream in streams]
             payload = sum(len(string) for string in strings)
             single = {**compressed_obj, "strings": [[string] for string in strings]}
@@ -86,6 +114,7 @@ class SpicSizeAnalyzer(BaseAnalyzer):
                     payload,
                     int(get_binary_object_size(single, unit_size=1)),
                     height * width,
+                    own,
                 )
             )
 
@@ -98,11 +127,14 @@ class SpicSizeAnalyzer(BaseAnalyzer):
         return [sizes for part in parts for sizes in part]
 
     def summary(self) -> dict[str, tuple[float, float]]:
-        """Returns mean and standard deviation (population) of each size, and of bits per image pixel where known."""
+        """Returns mean and standard deviation (population) of each size, and of bits per image pixel where known.
+
+        Of further columns they are taken over the images where the figure is known.
+        """
         images = self.gathered()
         if not images:
             return {}
-        table = np.asarray(images, dtype=np.float64)
+        table = np.asarray([image[:4] for image in images], dtype=np.float64)
         columns = {
             "code_bytes": table[:, 0],
             "payload_bytes": table[:, 1],
@@ -110,6 +142,10 @@ class SpicSizeAnalyzer(BaseAnalyzer):
         }
         if (table[:, 3] > 0).all():
             columns["bits_per_image_pixel"] = table[:, 1] * 8 / table[:, 3]
+        for name, values in further_columns(images).items():
+            known = [value for value in values if value is not None]
+            if known:
+                columns[name] = np.asarray(known, dtype=np.float64)
         return {name: (float(column.mean()), float(column.std())) for name, column in columns.items()}
 
     def summarize(self) -> None:

@@ -11,8 +11,8 @@ from ..ops import write_atomic
 from ..training.build import build_config, quiet_hosts, seed_everything
 from ..training.calibrate import calibrate
 from ..training.checkpoint import load_model_checkpoint, replace_model
+from .preparing import calibration_loader, checked_device
 from .progress import reporter
-from .running import calibration_loader, checked_device
 
 __all__ = ["calibrate_checkpoint"]
 

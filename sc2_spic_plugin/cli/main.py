@@ -93,18 +93,98 @@ def calibrate(
 
 
 @app.command()
+def show(
+    config: Config,
+    image: Annotated[Path, typer.Argument(help="an image file")],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="by default the one beside the config, else the config's `dst_ckpt`")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="the .png to write; by default IMAGE_shown.png here")] = None,
+    protocol: Annotated[str | None, typer.Option(help="protocol name or file; by default the config's")] = None,
+    device: Annotated[str, typer.Option(help="torch device")] = "cpu",
+    seed: Annotated[int, typer.Option(help="of networks with random weights, as in the run")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace a picture that is there")] = False,
+    values: Set = None,
+) -> None:
+    """Draw one image with the network's output before and after real bytes."""
+    from .running import RunOptions
+    from .showing import show_image
+
+    options = RunOptions(
+        checkpoint=checkpoint, protocol=protocol, device=device, seed=seed, overrides=_overrides(values)
+    )
+    typer.echo(show_image(config, image, out or Path(f"{image.stem}_shown.png"), options, overwrite))
+
+
+@app.command("import")
+def import_(
+    path: Annotated[Path, typer.Argument(help="a clone or copy of the released repository, or one checkpoint of it")],
+    out: Annotated[Path, typer.Option(help="folder for <task>/<split>/<index>")] = Path("published"),
+    unit: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="only classification/S1/0, or all of classification/S1")
+    ] = None,
+    network: Annotated[
+        list[Path] | None, typer.Option(help="weights of the original network of a task; torchvision's by default")
+    ] = None,
+    calibrate: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="images to count the coding tables on, per channel")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="print what each unit is, write nothing")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what was imported before")] = False,
+    table: Annotated[Path | None, typer.Option(help="frequency table of one checkpoint")] = None,
+    task: Annotated[str | None, typer.Option(help="classification or segmentation, of one checkpoint")] = None,
+    split: Annotated[str | None, typer.Option(help="S1, S2, S3, US1 or US2, of one checkpoint")] = None,
+    step: Annotated[float | None, typer.Option(help="quantiser step Q of one checkpoint")] = None,
+    stride: Annotated[int | None, typer.Option(help="stride S of one checkpoint")] = None,
+    latent_channels: Annotated[int | None, typer.Option(help="latent channels C_r of one checkpoint")] = None,
+) -> None:
+    """Turn the authors' released units into checkpoints and configs that need no training."""
+    from rich.console import Console
+
+    from .importing import ImportOptions, check_table, import_units, summary_table, units_to_import
+
+    single = {"table": table, "task": task, "split": split, "step": step, "stride": stride}
+    units = units_to_import(ImportOptions(path, unit or [], {**single, "latent_channels": latent_channels}))
+    printed = Console(width=None if sys.stdout.isatty() else 180)
+    if check:
+        printed.print(check_table(units))
+        return
+    converted = import_units(units, out, network or [], calibrate, overwrite)
+    printed.print(summary_table(converted, units.skipped, out))
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="folder for networks, results, table and plot")],
+    task: Annotated[str, typer.Option(help="classification or segmentation")] = "classification",
     quick: Annotated[bool, typer.Option("--quick", help="fewer points and images, under a minute")] = False,
-    data: Annotated[Path | None, typer.Option(help="an image folder with train/ and val/ instead")] = None,
-    network: Annotated[Path | None, typer.Option(help="weights of a ResNet-50 for --data")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="an image folder instead: train/ and val/ with classes, or images and masks as in CamVid"),
+    ] = None,
+    network: Annotated[
+        Path | None, typer.Option(help="weights for --data: of a ResNet-50, or of DeepLabv3 around one")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="epochs per unit, instead of the demo's")] = None,
     device: Annotated[str, typer.Option(help="torch device")] = "cpu",
 ) -> None:
     """Compare SPIC with Entropic Student and image codecs: one table, one plot, real bytes."""
     from .demo import DemoOptions, run_demo
 
-    run_demo(DemoOptions(out, quick, data, network, epochs, device))
+    run_demo(DemoOptions(out, quick, data, network, epochs, device, task))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this installation can do: hosts, devices, codecs, data; exit code 1 if a host is missing."""
+    from rich.console import Console
+
+    from .doctor import doctor_table, examine
+
+    findings = list(examine())
+    Console().print(doctor_table(findings))
+    if any(finding.state == "missing" for finding in findings):
+        raise typer.Exit(1)
 
 
 @configs_app.command("list")

@@ -2,7 +2,14 @@
 
 from .codecs import CODECS, CodecPoint, CodedImage, codec_ladder, unavailable_reason
 from .meta import Meta
-from .per_image import PerImageRow, per_image_csv_path, read_per_image_csv, write_per_image_csv
+from .per_image import (
+    PerImageOverlap,
+    PerImageRow,
+    per_image_csv_path,
+    read_overlap_csv,
+    read_per_image_csv,
+    write_per_image_csv,
+)
 from .plot import plot_rate_accuracy
 from .point import Point
 from .preparation import build_preparation, check_transform
@@ -19,6 +26,7 @@ __all__ = [
     "CodedImage",
     "Meta",
     "MethodStyle",
+    "PerImageOverlap",
     "PerImageRow",
     "Point",
     "Protocol",
@@ -39,6 +47,7 @@ __all__ = [
     "per_image_csv_path",
     "plot_rate_accuracy",
     "protocol_names",
+    "read_overlap_csv",
     "read_per_image_csv",
     "register_method_style",
     "render_console",

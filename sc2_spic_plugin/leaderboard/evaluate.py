@@ -2,88 +2,84 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..analyzers import ImageSizes, SpicSizeAnalyzer
+from ..analyzers import SpicSizeAnalyzer
 from ..errors import DataError
-from .per_image import PerImageRow
-from .point import Point
-from .statistics import bootstrap_interval
+from .classification_metric import ClassificationMetric
+from .evaluation import Evaluation, Metric
+from .protocol import Protocol
+from .segmentation_metric import SegmentationMetric
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "build_metric", "evaluate"]
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What was measured on each image.
+def build_metric(protocol: Protocol, classes: Sequence[str] = ()) -> Metric:
+    """Returns what scores a model under a protocol.
 
-    Attributes:
-        images: ids of the images.
-        correct: whether the first class was right, per image.
-        correct5: whether the class was among the first five, per image; None with fewer than five classes.
-        sizes: measured sizes per image; empty if the model codes nothing.
-        pixels: image pixels that bits are divided by.
+    Args:
+        protocol: says the task, and how absent classes count.
+        classes: class names of the reported data set, for segmentation.
     """
+    if protocol.task == "segmentation":
+        return SegmentationMetric(classes, protocol.absent_classes)
+    return ClassificationMetric()
 
-    images: list[str]
-    correct: list[bool]
-    correct5: list[bool] | None
-    sizes: list[ImageSizes]
-    pixels: int
 
-    def point(self, unit: str, **provenance: Any) -> Point:
-        """Returns the means as an operating point called `unit`; `provenance` fills further fields of the point."""
-        count = len(self.correct)
-        low, high = bootstrap_interval([100.0 * right for right in self.correct])
-        sizes = self.sizes
-        payload = sum(size.payload_bytes for size in sizes) / count if sizes else None
-        return Point(
-            unit=unit,
-            bpp=None if payload is None else payload * 8 / self.pixels,
-            top1=100.0 * sum(self.correct) / count,
-            top5=None if self.correct5 is None else 100.0 * sum(self.correct5) / count,
-            confidence_low=low,
-            confidence_high=high,
-            code_bytes=sum(size.code_bytes for size in sizes) / count if sizes else None,
-            payload_bytes=payload,
-            harness_kilobytes=sum(size.harness_bytes for size in sizes) / count / 1024 if sizes else None,
-            **provenance,
-        )
+def _coder_of(model: nn.Module) -> Any:
+    """Returns the module that hands what it compressed to analyzers, or None."""
+    from sc2bench.analysis import AnalyzableModule
+    from sc2bench.models.segmentation.base import BaseSegmentationModel
 
-    def rows(self) -> list[PerImageRow]:
-        """Returns one row per image for the table beside the result file."""
-        payloads = [size.payload_bytes for size in self.sizes] or [0] * len(self.images)
-        return [PerImageRow(*row) for row in zip(self.images, payloads, self.correct, strict=True)]
+    coder = model.backbone if isinstance(model, BaseSegmentationModel) else model
+    return coder if isinstance(coder, AnalyzableModule) else None
 
 
 @contextlib.contextmanager
-def _measuring(model: nn.Module, pixels: tuple[int, int]) -> Iterator[SpicSizeAnalyzer]:
+def _measuring(model: nn.Module, pixels: tuple[int, int] | None) -> Iterator[SpicSizeAnalyzer]:
     """Makes the model code into real bytes and hands every compressed object to one fresh analyzer."""
-    from sc2bench.analysis import AnalyzableModule
     from sc2bench.models.backbone import UpdatableBackbone
+    from sc2bench.models.segmentation.base import UpdatableSegmentationModel
 
     analyzer = SpicSizeAnalyzer(image_size=pixels)
-    if not isinstance(model, AnalyzableModule):
+    coder = _coder_of(model)
+    if coder is None:
         yield analyzer
         return
-    if isinstance(model, UpdatableBackbone) and not model.bottleneck_updated:
-        model.update()
-    own, own_flag = model.analyzers, getattr(model, "analyzes_after_compress", None)
-    model.analyzers = [analyzer]
+    if isinstance(coder, UpdatableBackbone | UpdatableSegmentationModel) and not coder.bottleneck_updated:
+        coder.update()
+    own, own_flag = coder.analyzers, getattr(coder, "analyzes_after_compress", None)
+    was_active = coder.activated_analysis
+    coder.analyzers = [analyzer]
     if own_flag is not None:
-        model.analyzes_after_compress = True
-    model.activate_analysis()
+        coder.analyzes_after_compress = True
+    coder.activate_analysis()
     try:
         yield analyzer
     finally:
-        model.deactivate_analysis()
-        model.analyzers = own
+        coder.activated_analysis = was_active
+        coder.analyzers = own
         if own_flag is not None:
-            model.analyzes_after_compress = own_flag
+            coder.analyzes_after_compress = own_flag
+
+
+def _own_pixels(batch: Any) -> list[int]:
+    """Returns the pixels of each image of a batch: a tensor of one image, or PIL images.
+
+    Raises:
+        DataError: a tensor of several, which may have been enlarged to one size.
+    """
+    if not isinstance(batch, Tensor):
+        return [image.width * image.height for image in batch]
+    if len(batch) != 1:
+        raise DataError(
+            "images that differ in size are enlarged to make a batch, which costs bits; use a test batch of 1, or a "
+            "protocol with a fixed `denominator`."
+        )
+    return [batch.shape[-2] * batch.shape[-1]]
 
 
 @torch.inference_mode()
@@ -91,39 +87,40 @@ def evaluate(
     model: nn.Module,
     batches: Iterable[tuple[Any, Tensor]],
     images: Sequence[str],
-    pixels: tuple[int, int],
+    pixels: tuple[int, int] | None,
     device: torch.device,
     report: Callable[[int], None] = lambda _images: None,
+    metric: Metric | None = None,
 ) -> Evaluation:
     """Evaluates a model image by image; a model that codes does so with real bytes.
 
     Args:
-        model: any classifier of the hosts or of this package.
-        batches: pairs of images and labels, in the order of `images`.
+        model: any classifier or segmentation model of the hosts or of this package.
+        batches: pairs of images and targets (labels or masks), in the order of `images`.
         images: ids of the images.
-        pixels: (height, width) that bits are divided by: the protocol's denominator.
+        pixels: (height, width) that bits are divided by: the protocol's denominator; None: each image's own size.
         device: where to run.
         report: called with the number of images done.
+        metric: what scores the outputs (`build_metric`); by default classification's.
 
     Raises:
-        DataError: no image, or a label that is no class.
+        DataError: no image, an image left out, or targets that cannot be scored.
     """
     model.to(device).eval()
-    correct: list[bool] = []
-    correct5: list[bool] = []
+    metric = metric or ClassificationMetric()
+    count = 0
+    pixel_counts: list[int] = []
     with _measuring(model, pixels) as analyzer:
-        for batch, labels in batches:
+        for batch, targets in batches:
+            pixel_counts += _own_pixels(batch) if pixels is None else [pixels[0] * pixels[1]] * len(targets)
             output = model(batch.to(device) if isinstance(batch, Tensor) else batch)
-            if int(labels.min()) < 0:
-                raise DataError("an image without a label cannot be scored; report on a labelled data set.")
-            ranks = output.topk(min(5, output.shape[1]), dim=1).indices.cpu() == labels.reshape(-1, 1)
-            correct += ranks[:, 0].tolist()
-            correct5 += ranks.any(dim=1).tolist()
-            report(len(correct))
-    if not correct:
+            count += metric.update(output, targets)
+            report(count)
+    if not count:
         raise DataError("there was no image to evaluate; check the data set's folder.")
+    if count != len(images):
+        raise DataError(f"{count} of {len(images)} images were evaluated; set `drop_last: False` and no sampling.")
     sizes = analyzer.images
-    if sizes and len(sizes) != len(correct):
-        raise DataError(f"{len(correct)} images were decoded but {len(sizes)} were measured; use a test batch of 1.")
-    enough = output.shape[1] >= 5
-    return Evaluation(list(images)[: len(correct)], correct, correct5 if enough else None, sizes, pixels[0] * pixels[1])
+    if sizes and len(sizes) != count:
+        raise DataError(f"{count} images were decoded but {len(sizes)} were measured; use a test batch of 1.")
+    return metric.evaluation(list(images), sizes, pixel_counts)

@@ -10,7 +10,7 @@ from ..ops import write_atomic
 from .point import Point
 from .result import ResultFile
 from .rows import METRIC_NAMES, curve_label, group_results
-from .styles import LABEL_METHOD, ORIGINAL_METHOD, method_style
+from .styles import ORIGINAL_METHOD, SENT_OUTPUT_METHODS, method_style
 
 __all__ = ["plot_rate_accuracy"]
 
@@ -76,7 +76,7 @@ def _draw_curves(axes: Any, members: Sequence[ResultFile]) -> None:
     several_cuts = len({result.meta.cut for result in members if result.meta.cut}) > 1
     for result in members:
         meta, style = result.meta, method_style(result.meta.method)
-        if meta.method in (ORIGINAL_METHOD, LABEL_METHOD):
+        if meta.method in (ORIGINAL_METHOD, *SENT_OUTPUT_METHODS):
             continue
         known = variants.setdefault(meta.method, [])
         if (meta.supervision, meta.cut) not in known:
@@ -129,8 +129,8 @@ def _draw_references(axes: Any, members: Sequence[ResultFile]) -> None:
             if result.meta.method == ORIGINAL_METHOD:
                 label = f"{style.label}, {point.accuracy:.1f} %"
                 axes.axhline(point.accuracy, color=style.colour, linestyle=(0, (6, 3)), linewidth=1.1, label=label)
-            elif result.meta.method == LABEL_METHOD and point.bpp:
-                label = style.label + (f", {point.payload_bytes:g} B" if point.payload_bytes else "")
+            elif result.meta.method in SENT_OUTPUT_METHODS and point.bpp:
+                label = style.label + (f", {point.payload_bytes:.4g} B" if point.payload_bytes else "")
                 axes.axvline(point.bpp, color="#999999", linestyle=(0, (1, 2)), linewidth=1.0, zorder=1)
                 look = {"marker": style.marker, "markersize": 14, "markeredgecolor": "white", "linestyle": "none"}
                 axes.plot([point.bpp], [point.accuracy], color=style.colour, label=label, zorder=5, **look)

@@ -20,7 +20,8 @@ def build_preparation(protocol: Protocol) -> "Callable[[Image.Image], Image.Imag
 
     steps: list[Any] = []
     if protocol.resize is not None:
-        steps.append(Resize(protocol.resize, interpolation=InterpolationMode(protocol.interpolation)))
+        size = protocol.resize if isinstance(protocol.resize, int) else list(protocol.resize)
+        steps.append(Resize(size, interpolation=InterpolationMode(protocol.interpolation)))
     if protocol.crop is not None:
         steps.append(CenterCrop(protocol.crop))
     prepare = Compose(steps)
@@ -40,7 +41,13 @@ def _steps(transform: Any) -> Iterator[Any]:
 
 
 def _is(step: Any, name: str) -> bool:
-    return any(base.__name__ == name for base in type(step).__mro__)
+    """Says whether a step is torchvision's of that name, or the joint one for image and mask."""
+    return any(base.__name__ in (name, f"Pair{name}") for base in type(step).__mro__)
+
+
+def _is_random(step: Any) -> bool:
+    name = type(step).__name__.lower().replace("wrapped", "").removeprefix("pair")
+    return name.startswith(("random", "autoaugment", "trivialaugment"))
 
 
 def _square(size: Any) -> Any:
@@ -50,20 +57,20 @@ def _square(size: Any) -> Any:
 
 
 def check_transform(protocol: Protocol, transform: Any) -> None:
-    """Checks that an evaluation data set's torchvision transform prepares images as the protocol says.
+    """Checks that an evaluation data set's transform prepares images as the protocol says.
 
     Steps that do not change which pixels are seen (tensor conversion, normalisation, codecs) are ignored.
 
     Args:
         protocol: what is promised.
-        transform: a torchvision transform, v1 or v2, usually a Compose.
+        transform: a torchvision transform, v1 or v2, usually a Compose, or a joint one of image and mask.
 
     Raises:
         ConfigError: a random step, or another resize, crop or interpolation; the message names the difference.
     """
     steps = list(_steps(transform)) if transform is not None else []
     for step in steps:
-        if type(step).__name__.lower().replace("wrapped", "").startswith(("random", "autoaugment", "trivialaugment")):
+        if _is_random(step):
             raise ConfigError(
                 f"The evaluation transform contains `{type(step).__name__}`, which is random; protocol "
                 f"`{protocol.name}` evaluates fixed images. Use Resize and CenterCrop."

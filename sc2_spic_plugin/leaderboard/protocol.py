@@ -12,9 +12,11 @@ import yaml
 
 from ..errors import ConfigError, nearest
 
-__all__ = ["INTERPOLATIONS", "TASKS", "Protocol", "TimingRules", "load_protocol", "protocol_names"]
+__all__ = ["ABSENT_CLASSES", "INTERPOLATIONS", "TASKS", "Protocol", "TimingRules", "load_protocol", "protocol_names"]
 
 TASKS = ("classification", "segmentation")
+ABSENT_CLASSES = ("error", "skip", "zero")
+OWN_PIXELS = "image"
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
 
 
@@ -40,30 +42,34 @@ class Protocol:
     Attributes:
         name: what tables call it.
         task: `classification` or `segmentation`.
-        resize: shorter side in pixels, or None to leave the size as it is.
+        resize: shorter side in pixels, or (H, W), or None to leave the size as it is.
         crop: side of the centre crop in pixels, or None for no crop.
         interpolation: one of `INTERPOLATIONS`.
-        denominator: (H, W), the image pixels that bits are divided by.
+        denominator: (H, W), the image pixels that bits are divided by; or `image`: each image's own pixels as
+            prepared, for segmentation of images that keep their proportions.
         selection: dataset id (of the config) whose images select checkpoints.
         report: dataset id whose images are reported; never the selection's.
         batch_size: images per batch when accuracy and sizes are measured.
         device: torch device string.
         threads: CPU threads, or None for the library's own choice.
         timing: rules for latency.
+        absent_classes: how the mean IoU (segmentation) treats a class that no reported mask shows: `error` refuses,
+            `skip` leaves it out of the mean, `zero` counts it as 0.
     """
 
     name: str
     task: str = "classification"
-    resize: int | None
+    resize: int | tuple[int, int] | None
     crop: int | None
     interpolation: str = "bilinear"
-    denominator: tuple[int, int]
+    denominator: tuple[int, int] | str
     selection: str
     report: str
     batch_size: int = 32
     device: str = "cpu"
     threads: int | None = None
     timing: TimingRules = field(default_factory=TimingRules)
+    absent_classes: str = "error"
 
     def __post_init__(self) -> None:
         """Checks every value.
@@ -75,18 +81,24 @@ class Protocol:
             value = getattr(self, key)
             if not isinstance(value, str) or not value.strip():
                 raise ConfigError(f"Protocol key `{key}` must be a non-empty text, got {value!r}.")
-        for key, known in (("task", TASKS), ("interpolation", INTERPOLATIONS)):
+        choices = {"task": TASKS, "interpolation": INTERPOLATIONS, "absent_classes": ABSENT_CLASSES}
+        for key, known in choices.items():
             if getattr(self, key) not in known:
                 raise ConfigError(f"Protocol key `{key}`: {nearest(str(getattr(self, key)), known)}")
-        for key in ("resize", "crop", "threads"):
+        for key in ("crop", "threads"):
             if getattr(self, key) is not None:
                 _check_count(key, getattr(self, key), 1)
         _check_count("batch_size", self.batch_size, 1)
-        if not isinstance(self.denominator, list | tuple) or len(self.denominator) != 2:
-            raise ConfigError(f"Protocol key `denominator` must be [H, W] in pixels, got {self.denominator!r}.")
-        for side in self.denominator:
-            _check_count("denominator", side, 1)
-        object.__setattr__(self, "denominator", tuple(self.denominator))
+        if isinstance(self.resize, list | tuple):
+            object.__setattr__(self, "resize", _size("resize", self.resize, "one whole number or [H, W] in pixels"))
+        elif self.resize is not None:
+            _check_count("resize", self.resize, 1)
+        if self.denominator != OWN_PIXELS:
+            object.__setattr__(self, "denominator", _size("denominator", self.denominator, "[H, W] in pixels"))
+        if self.task != "segmentation" and (self.denominator == OWN_PIXELS or self.absent_classes != "error"):
+            raise ConfigError(
+                f"Protocol `{self.name}`: `absent_classes` and `denominator: {OWN_PIXELS}` need `task: segmentation`."
+            )
         if self.selection == self.report:
             raise ConfigError(
                 f"Protocol `{self.name}`: `selection` and `report` are both `{self.report}`; a checkpoint must not be "
@@ -94,9 +106,9 @@ class Protocol:
             )
 
     @property
-    def pixels(self) -> int:
-        """Image pixels that bits are divided by."""
-        return self.denominator[0] * self.denominator[1]
+    def pixels(self) -> int | None:
+        """Image pixels that bits are divided by; None: each image's own."""
+        return None if isinstance(self.denominator, str) else self.denominator[0] * self.denominator[1]
 
     @property
     def sha256(self) -> str:
@@ -105,11 +117,25 @@ class Protocol:
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values, as the YAML file has them."""
-        return {**dataclasses.asdict(self), "denominator": list(self.denominator)}
+        values = dataclasses.asdict(self)
+        if self.task != "segmentation":
+            del values["absent_classes"]
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
-    def bits_per_image_pixel(self, payload_bytes: float) -> float:
-        """Returns the rate in bits per image pixel of a payload (bytes per image)."""
-        return payload_bytes * 8 / self.pixels
+    def bits_per_image_pixel(self, payload_bytes: float, pixels: int | None = None) -> float:
+        """Returns the rate of a payload (bytes) in bits per image pixel.
+
+        Args:
+            payload_bytes: size of the payload.
+            pixels: of the image, for protocols that divide by each image's own.
+
+        Raises:
+            ConfigError: the image's pixels are needed and not given.
+        """
+        divisor = self.pixels or pixels
+        if divisor is None:
+            raise ConfigError(f"Protocol `{self.name}` divides by each image's own pixels; give `pixels`.")
+        return payload_bytes * 8 / divisor
 
     def check_dataset_ids(self, known: Iterable[str]) -> None:
         """Checks that a config has the data sets named here.
@@ -129,6 +155,14 @@ class Protocol:
 def _check_count(key: str, value: object, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(f"Protocol key `{key}` must be a whole number of at least {least}, got {value!r}.")
+
+
+def _size(key: str, value: object, expected: str) -> tuple[int, int]:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise ConfigError(f"Protocol key `{key}` must be {expected}, got {value!r}.")
+    for side in value:
+        _check_count(key, side, 1)
+    return int(value[0]), int(value[1])
 
 
 def _folder() -> Path:

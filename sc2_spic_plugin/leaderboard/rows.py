@@ -8,10 +8,32 @@ from .result import ResultFile
 from .statistics import bpp_at_accuracy, pareto_front
 from .styles import method_rank, method_style
 
-__all__ = ["DASH", "Group", "Rows", "build_rows", "curve_label", "group_results"]
+__all__ = ["DASH", "EXTRA_COLUMNS", "Group", "Rows", "build_rows", "curve_label", "group_results"]
 
 DASH = "\N{EN DASH}"
 METRIC_NAMES = {"top1": "Top-1", "miou": "mIoU"}
+
+
+class ExtraColumn(NamedTuple):
+    """A further column of points that tables show where it says something."""
+
+    name: str
+    heading: str
+    digits: int
+    meaning: str
+
+
+EXTRA_COLUMNS = (
+    ExtraColumn(
+        "miou_all_classes", "mIoU all %", 2, "over all classes, as sc2bench takes it; none if one never occurs"
+    ),
+    ExtraColumn(
+        "miou_present_classes", "mIoU present %", 2, "over the classes in any mask or prediction, as SPIC's code"
+    ),
+    ExtraColumn("huffman_bytes", "Huffman B", 1, "bytes of the released Huffman coder and table, where it has a code"),
+    ExtraColumn("same_table_bytes", "Same-table B", 1, "bytes of our coder with the released table"),
+    ExtraColumn("escapes", "Escapes", 2, "symbols per image that the released table lacks"),
+)
 
 
 class Group(NamedTuple):
@@ -83,6 +105,28 @@ def _rate(value: float | None) -> str:
     return DASH if value is None else (f"{value:.4f}" if value >= 0.01 else f"{value:#.3g}")
 
 
+def _extra(point: Point, column: ExtraColumn) -> str:
+    value, unknown = point.extra.get(column.name), point.extra.get(f"{column.name}_unknown")
+    text = _number(None if value is None else float(value), column.digits)
+    return f"{text} ({unknown} without)" if unknown else text
+
+
+def _shown_extras(points: Sequence[Point]) -> list[ExtraColumn]:
+    """Returns the further columns of these points; a convention of the mean IoU only where it makes a difference."""
+
+    def differs(point: Point, name: str) -> bool:
+        if not name.startswith("miou_"):
+            return name in point.extra
+        value = point.extra.get(name)
+        return (
+            point.miou is not None
+            and "miou_present_classes" in point.extra
+            and (value is None or abs(float(value) - point.miou) > 5e-3)
+        )
+
+    return [column for column in EXTRA_COLUMNS if any(differs(point, column.name) for point in points)]
+
+
 def _accuracy(point: Point) -> str:
     text = f"{point.accuracy:.2f}"
     if point.confidence_low is None:
@@ -119,6 +163,7 @@ def build_rows(results: Sequence[ResultFile], ratio_to: Sequence[str] = ("jpeg",
     }
     curves = {method: points for method, points in curves.items() if points}
     with_split = any(result.meta.cut for result in results)
+    extras = _shown_extras([point for result in results for point in result.points])
     metric = METRIC_NAMES[results[0].meta.metric]
     columns = [("Method", "what codes and decodes; how it was trained; `bypassed`: bits past the cut are not counted")]
     columns += [("Split", "module after which the network is cut")] if with_split else []
@@ -128,6 +173,7 @@ def build_rows(results: Sequence[ResultFile], ratio_to: Sequence[str] = ("jpeg",
         ("bpp", "payload bits per image pixel, the protocol's pixels"),
         ("Payload B", "bytes that cross the link per image, header included"),
         ("Code B", "of these, the entropy-coded symbols alone"),
+        *((column.heading, column.meaning) for column in extras),
         ("Harness KB", "size of sc2bench's pickled object per image, for comparison with its published tables"),
         ("Encoder KB", "what the device must store: network up to the cut, and unit"),
     ]
@@ -148,6 +194,7 @@ def build_rows(results: Sequence[ResultFile], ratio_to: Sequence[str] = ("jpeg",
             row += [result.meta.cut or DASH] if with_split else []
             row += [f"{name} *" if id(point) in front else name, _accuracy(point), _rate(point.bpp)]
             row += [_number(point.payload_bytes, 1), _number(point.code_bytes, 1)]
+            row += [_extra(point, column) for column in extras]
             row += [_number(point.harness_kilobytes, 3), _number(point.encoder_kilobytes, 0)]
             row += [_ratio(method, curve, result, point) for method, curve in curves.items()]
             cells.append(row)

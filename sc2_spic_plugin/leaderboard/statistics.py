@@ -1,15 +1,24 @@
 """Statistics of the comparison: bootstrap intervals, the Pareto front, the rate needed for an accuracy."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
 
-__all__ = ["Interval", "Summary", "bootstrap_interval", "bpp_at_accuracy", "bpp_at_drop", "pareto_front", "summarise"]
+__all__ = [
+    "Interval",
+    "Summary",
+    "bootstrap_interval",
+    "bpp_at_accuracy",
+    "bpp_at_drop",
+    "pareto_front",
+    "resampled_sums",
+    "summarise",
+]
 
 
 class RatePoint(Protocol):
@@ -62,8 +71,7 @@ def summarise(values: ArrayLike) -> Summary:
 def bootstrap_interval(values: ArrayLike, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
     """Returns the percentile bootstrap interval of the mean over images.
 
-    Drawing n images with replacement is a multinomial draw over the distinct values, so 50,000 right-or-wrong
-    answers cost two counts per resample. The result does not depend on the order of the images.
+    The result does not depend on the order of the images.
 
     Args:
         values: one value per image, for example 100 * correct.
@@ -77,15 +85,31 @@ def bootstrap_interval(values: ArrayLike, level: float = 0.95, resamples: int = 
     array = _finite(values)
     if not 0 < level < 1 or resamples < 1:
         raise DataError(f"A bootstrap needs a level between 0 and 1 and a resample or more: {level}, {resamples}.")
-    distinct, counts = np.unique(array, return_counts=True)
-    generator = np.random.default_rng(seed)
-    means: list[np.ndarray] = []
-    chunk = max(1, 4_000_000 // distinct.size)
-    for start in range(0, resamples, chunk):
-        draws = generator.multinomial(array.size, counts / array.size, size=min(chunk, resamples - start))
-        means.append(draws @ distinct / array.size)
+    means = [sums[:, 0] / array.size for sums in resampled_sums(array[:, None], resamples, seed)]
     low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
+
+
+def resampled_sums(values: NDArray, resamples: int = 2000, seed: int = 0) -> Iterator[NDArray[np.float64]]:
+    """Yields the column sums of images drawn with replacement, as many as there are, in chunks of resamples.
+
+    Drawing n images is a multinomial draw over the distinct rows, so 50,000 right-or-wrong answers cost two counts per
+    resample. The result does not depend on the order of the images.
+
+    Args:
+        values: (N, K), one row per image.
+        resamples: bootstrap samples.
+        seed: of the generator made here; no global state is touched.
+
+    Yields:
+        (R, K), the R of all chunks adding up to `resamples`.
+    """
+    distinct, counts = np.unique(values, axis=0, return_counts=True)
+    generator = np.random.default_rng(seed)
+    chunk = max(1, 4_000_000 // len(distinct))
+    for start in range(0, resamples, chunk):
+        draws = generator.multinomial(len(values), counts / len(values), size=min(chunk, resamples - start))
+        yield draws.astype(np.float64) @ distinct.astype(np.float64)
 
 
 def pareto_front(points: Iterable[P]) -> list[P]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DataError
 from .result import ResultFile
-from .rows import Rows, build_rows, group_results
+from .rows import EXTRA_COLUMNS, Rows, build_rows, group_results
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -79,7 +79,8 @@ def _fit(rows: Rows, width: int | None) -> tuple[Rows, list[str]]:
     """Leaves out columns until the table fits; the method column may wrap, so it counts 20 characters at most."""
     dropped: list[str] = []
     ratios = [heading for heading in rows.headings if heading.endswith("÷ this")]
-    for name in [*reversed(ratios[1:]), "Code B", "Encoder KB", *ratios[:1], "Harness KB"]:
+    extras = [column.heading for column in EXTRA_COLUMNS if column.heading in rows.headings]
+    for name in [*reversed(ratios[1:]), *reversed(extras), "Code B", "Encoder KB", *ratios[:1], "Harness KB"]:
         columns = zip(*([rows.headings, *rows.cells]), strict=True)
         wide = [max(len(cell) for cell in column) for column in columns]
         if width is None or min(wide[0], 20) + sum(wide[1:]) + 3 * len(wide) + 1 <= width:

@@ -22,7 +22,7 @@ def calibrate(
 
     Args:
         model: the model; its network and unit stay as they are.
-        batches: image batches (B, 3, H, W), or tuples that start with one; labels are not read.
+        batches: image batches (B, 3, H, W), or tuples that start with one or with a list of them; labels are not read.
         device: where the model is.
         report: called with the number of images counted so far.
 
@@ -37,10 +37,11 @@ def calibrate(
     tables.start_calibration()
     images = 0
     for batch in batches:
-        image = batch[0] if isinstance(batch, tuple | list) else batch
-        features, _ = model._split_front(image.to(device))
-        tables.count(model.unit.encode(features))
-        images += len(image)
+        first = batch[0] if isinstance(batch, tuple | list) else batch
+        for image in first if isinstance(first, list) else [first]:
+            features, _ = model._split_front(image.to(device))
+            tables.count(model.unit.encode(features))
+            images += len(image)
         report(images)
     if images == 0:
         raise DataError("there was no image to calibrate on; check the data set's folder.")

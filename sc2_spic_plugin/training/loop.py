@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 from sc2bench.models.backbone import UpdatableBackbone
+from sc2bench.models.segmentation.base import UpdatableSegmentationModel
 from torch import Tensor, nn
+from torch.utils.data import default_collate
 
 from ..errors import ConfigError, DataError, SpicError, TrainingError
 from ..models import SplitModel
@@ -69,7 +71,7 @@ def train(
         ) from error
     checkpoint = out / CHECKPOINT
     best, stage, saved = math.inf, 1, False
-    epoch_to_update = train_config.get("epoch_to_update")
+    epoch_to_update, updated = train_config.get("epoch_to_update"), False
 
     def stop(loss: float, where: str) -> TrainingError:
         kept = f"the last good checkpoint is {checkpoint}" if saved else "no checkpoint was made yet"
@@ -83,8 +85,9 @@ def train(
             best, stage = math.inf, box.stage_number
         if epoch_to_update is not None and epoch == epoch_to_update:
             built.model.update()  # type: ignore[operator]
+            updated = True
         label = f"epoch {epoch + 1}/{box.num_epochs}"
-        for loss, done, total in _epoch(box, built, precision):
+        for loss, done, total in _epoch(box, built, precision, updated):
             if not math.isfinite(loss):
                 raise stop(loss, f"in {label}, step {done}")
             report(f"{label}  loss {loss:.3f}", epoch * total + done, box.num_epochs * total)
@@ -108,15 +111,18 @@ def _autocast(device: torch.device, precision: str) -> contextlib.AbstractContex
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def _epoch(box: Any, built: BuiltConfig, precision: str) -> Iterator[tuple[float, int, int]]:
+def _epoch(box: Any, built: BuiltConfig, precision: str, updated: bool) -> Iterator[tuple[float, int, int]]:
     """Runs one epoch of steps as sc2bench's scripts do; yields the loss before its step is taken."""
     model = built.model
     aux_module: Any = None
-    if isinstance(model, UpdatableBackbone) and not model.bottleneck_updated:
-        aux_module = model.get_aux_module()
+    updatable = isinstance(model, UpdatableBackbone | UpdatableSegmentationModel)
+    if updatable and not (updated or model.bottleneck_updated):
+        aux_module = model.get_aux_module()  # type: ignore[operator]
     total = len(box.train_data_loader)
     for step, (batch, targets, supplement) in enumerate(box.train_data_loader, start=1):
         batch, targets = _to(batch, built.device), _to(targets, built.device)
+        if isinstance(supplement, tuple):  # of a collate function for images and masks
+            supplement = default_collate(list(supplement))
         with _autocast(built.device, precision):
             loss = box.forward_process(batch, targets, supplement)
         yield float(loss.detach()), step, total

@@ -13,7 +13,7 @@ from sc2bench.analysis import FileSizeAnalyzer
 from sc2bench.models.layer import FPBasedResNetBottleneck
 from tiny_parts import make_images, make_split, observe
 
-from sc2_spic_plugin.analyzers import ImageSizes, SpicSizeAnalyzer
+from sc2_spic_plugin.analyzers import ImageSizes, SpicSizeAnalyzer, further_columns
 from sc2_spic_plugin.errors import ConfigError
 from sc2_spic_plugin.models import SplitModel
 
@@ -96,6 +96,21 @@ def test_the_number_of_bytes_of_a_codec_wrapper_is_every_size(number: Any) -> No
     analyzer.analyze(number)
     assert analyzer.images == [ImageSizes(321, 321, 321, 0)]
     assert "bits_per_image_pixel" not in analyzer.summary(), "no image size, no rate"
+
+
+def test_further_counts_stay_with_their_image_and_are_averaged_where_known() -> None:
+    analyzer = SpicSizeAnalyzer()
+    compressed = {"strings": [[b"abc", b"d"]], "shape": (1, 1)}
+    columns = [{"huffman_bytes": 5, "escapes": 0}, {"huffman_bytes": None, "escapes": 2}]
+    analyzer.record(compressed, columns=columns)
+    assert [image.columns for image in analyzer.images] == columns
+    assert further_columns(analyzer.images) == {"huffman_bytes": [5, None], "escapes": [0, 2]}
+    summary = analyzer.summary()
+    assert summary["huffman_bytes"] == (5.0, 0.0) and summary["escapes"] == (1.0, 1.0)
+    analyzer.record(7, columns=[{"escapes": 4}])
+    assert analyzer.summary()["escapes"] == (2.0, pytest.approx(np.std([0, 2, 4])))
+    with pytest.raises(ConfigError, match="`columns` describes 1 images, the compressed object has 2"):
+        analyzer.record(compressed, columns=columns[:1])
 
 
 @pytest.mark.parametrize("foreign", [torch.zeros(3), {"shape": (1, 1)}, "bytes", None])

@@ -1,5 +1,7 @@
 """Laws of measuring: accuracy of what was decoded, sizes of every image, and a model left as it was found."""
 
+import dataclasses
+
 import pytest
 import torch
 from sc2bench.analysis import FileSizeAnalyzer
@@ -48,7 +50,7 @@ def test_measuring_leaves_the_models_analyzers_as_they_were(model: SpicModel) ->
 
 
 def test_accuracy_comes_from_decoded_symbols(model: SpicModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    def swapped(_strings: object, _shape: object) -> Tensor:
+    def swapped(*_compressed: object) -> Tensor:
         return torch.nn.functional.one_hot(torch.tensor([7]), 8).float()
 
     monkeypatch.setattr(model, "decode", swapped)
@@ -82,6 +84,16 @@ def test_what_cannot_be_scored_is_refused(model: SpicModel) -> None:
         measure(model, data=TinyImages(labels=[-1] * 16))
     with pytest.raises(DataError, match="no image to evaluate"):
         evaluate(model, [], [], (32, 32), CPU)
+
+
+def test_further_counts_become_columns_of_the_point_and_say_how_many_are_unknown(model: SpicModel) -> None:
+    found = measure(model)
+    columns = [{"huffman_bytes": None if index < 2 else index, "escapes": index} for index in range(16)]
+    pairs = zip(found.sizes, columns, strict=True)
+    sizes = [size._replace(columns=column) for size, column in pairs]
+    extra = dataclasses.replace(found, sizes=sizes).point("u0").extra
+    assert extra == {"huffman_bytes": sum(range(2, 16)) / 14, "huffman_bytes_unknown": 2, "escapes": 7.5}
+    assert found.point("u0").extra == {}
 
 
 def test_fewer_than_five_classes_have_no_top5() -> None:

@@ -7,6 +7,14 @@ from PIL import Image
 from torchvision import transforms as T
 from torchvision.transforms import v2
 
+from sc2_spic_plugin.datasets import (
+    PairCenterCrop,
+    PairCompose,
+    PairNormalize,
+    PairRandomCrop,
+    PairResize,
+    PairToTensor,
+)
 from sc2_spic_plugin.errors import ConfigError
 from sc2_spic_plugin.leaderboard import (
     Protocol,
@@ -24,6 +32,7 @@ BASE = {
     "selection": "d/held_out",
     "report": "d/val",
 }
+SEGMENTATION = {**BASE, "task": "segmentation", "crop": None}
 
 
 def _written(folder: Path, text: str) -> Path:
@@ -35,7 +44,11 @@ def _written(folder: Path, text: str) -> Path:
 def test_every_shipped_protocol_loads_by_name_and_is_called_like_its_file() -> None:
     assert {"imagenet-224", "imagenette-160", "synthetic-64"} <= set(protocol_names())
     assert [load_protocol(name).name for name in protocol_names()] == protocol_names()
+    assert {"camvid-180x240", "coco21-513", "synthetic-scenes", "voc2012-513"} <= set(protocol_names())
     assert load_protocol("imagenette-160").denominator == (160, 160)
+    camvid, voc = load_protocol("camvid-180x240"), load_protocol("voc2012-513")
+    assert camvid.resize == camvid.denominator == (180, 240) and camvid.pixels == 43200
+    assert voc.denominator == "image" and voc.pixels is None and voc.absent_classes == "error"
 
 
 def test_a_protocol_written_out_and_read_again_is_the_same(tmp_path: Path) -> None:
@@ -45,6 +58,35 @@ def test_a_protocol_written_out_and_read_again_is_the_same(tmp_path: Path) -> No
     again = load_protocol(_written(tmp_path, yaml.safe_dump(protocol.as_dict())))
     assert again == protocol and again.sha256 == protocol.sha256
     assert Protocol(**BASE).sha256 != Protocol(**{**BASE, "resize": 232}).sha256
+
+
+@pytest.mark.parametrize("name", protocol_names())
+def test_every_shipped_protocol_survives_being_written_out(name: str, tmp_path: Path) -> None:
+    import yaml
+
+    protocol = load_protocol(name)
+    assert load_protocol(_written(tmp_path, yaml.safe_dump(protocol.as_dict()))) == protocol
+
+
+def test_results_measured_before_there_was_segmentation_keep_their_protocols_digest() -> None:
+    digests = {"imagenet-224": "95c607cb4966", "imagenette-160": "c654d0408e64", "synthetic-64": "02f08b63c2f6"}
+    assert {name: load_protocol(name).sha256[:12] for name in digests} == digests
+
+
+def test_how_absent_classes_count_is_part_of_a_segmentation_protocol_and_of_no_other() -> None:
+    assert len({Protocol(**SEGMENTATION, absent_classes=rule).sha256 for rule in ("error", "skip", "zero")}) == 3
+    with pytest.raises(ConfigError, match=r"`absent_classes`: .*skip"):
+        Protocol(**SEGMENTATION, absent_classes="skipp")
+    for values in ({"absent_classes": "zero"}, {"denominator": "image"}):
+        with pytest.raises(ConfigError, match="need `task: segmentation`"):
+            Protocol(**{**BASE, **values})
+
+
+def test_a_protocol_may_divide_by_each_images_own_pixels() -> None:
+    protocol = Protocol(**{**SEGMENTATION, "denominator": "image"})
+    assert protocol.bits_per_image_pixel(100, pixels=400) == 2.0
+    with pytest.raises(ConfigError, match="give `pixels`"):
+        protocol.bits_per_image_pixel(100)
 
 
 def test_the_rate_divides_bits_by_the_denominator() -> None:
@@ -85,6 +127,9 @@ def test_selection_and_report_must_differ() -> None:
     ("key", "value"),
     [
         ("resize", 0),
+        ("resize", [180, 0]),
+        ("resize", [180, 240, 3]),
+        ("denominator", "images"),
         ("crop", 1.5),
         ("denominator", (224,)),
         ("interpolation", "bilinaer"),
@@ -127,8 +172,30 @@ def test_a_transform_that_differs_is_refused_naming_the_difference(steps: list, 
         check_transform(Protocol(**BASE), T.Compose(steps))
 
 
+def test_the_joint_transform_of_image_and_mask_is_compared_alike() -> None:
+    tail = [PairToTensor(), PairNormalize([0.5] * 3, [0.5] * 3)]
+    exact = Protocol(**{**SEGMENTATION, "resize": [180, 240]})
+    check_transform(exact, PairCompose([PairCompose([PairResize([180, 240])]), *tail]))
+    check_transform(Protocol(**{**SEGMENTATION, "crop": 224}), PairCompose([PairResize(256), PairCenterCrop(224)]))
+    for steps, message in (
+        ([PairResize([240, 180])], r"resize \(240, 180\), protocol `p` says \(180, 240\)"),
+        ([PairResize(180)], "resize 180"),
+        ([PairResize([180, 240], "bicubic")], "interpolation bicubic"),
+        ([PairResize([180, 240]), PairCenterCrop(160)], "crop 160"),
+        ([PairRandomCrop(180)], "`PairRandomCrop`, which is random"),
+        ([PairCenterCrop(180), PairResize([180, 240])], "crops before it resizes"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            check_transform(exact, PairCompose([*steps, *tail]))
+
+
 def test_prepared_images_have_the_crop_of_the_protocol_and_equal_torchvisions() -> None:
     image = Image.effect_noise((300, 270), 60)
     prepared = build_preparation(Protocol(**BASE))(image)
     expected = T.CenterCrop(224)(T.Resize(256)(image.convert("RGB")))
     assert prepared.size == (224, 224) and prepared.tobytes() == expected.tobytes()
+
+
+def test_an_exact_size_gives_up_the_proportions() -> None:
+    image = Image.effect_noise((300, 270), 60)
+    assert build_preparation(Protocol(**{**SEGMENTATION, "resize": [180, 240]}))(image).size == (240, 180)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from sc2_spic_plugin.errors import DataError
-from sc2_spic_plugin.leaderboard import render_console, render_markdown
+from sc2_spic_plugin.leaderboard import ResultFile, render_console, render_markdown
 
 
 def _rows(markdown: str) -> list[list[str]]:
@@ -74,6 +74,39 @@ def test_bypassed_and_published_rows_are_marked_and_stay_off_the_front(make_resu
     assert ["SPIC (as published)", "u0"] in [row[:2] for row in rows]
     assert sum("\\*" in row[1] for row in rows) == 3
     assert "except where a row says otherwise" in text
+
+
+def _segmentation(make_result, **extra: object) -> ResultFile:
+    result = make_result(rates=[(100.0, 60.0)], bypassed=True)
+    point = dataclasses.replace(result.points[0], top1=None, miou=60.0, extra=extra)
+    meta = dataclasses.replace(result.meta, task="segmentation")
+    return ResultFile("spic", "", [point], meta)
+
+
+def test_bypassed_segmentation_rows_are_marked(make_result) -> None:
+    rows = _rows(render_markdown([_segmentation(make_result)]))
+    assert "mIoU %" in rows[0] and rows[2][0] == "SPIC (bypassed)" and "\\*" not in rows[2][1]
+
+
+def test_both_conventions_of_the_mean_iou_are_shown_where_they_differ(make_result) -> None:
+    alike = _segmentation(make_result, miou_all_classes=60.0, miou_present_classes=60.0)
+    assert not any("all" in heading or "present" in heading for heading in _rows(render_markdown([alike]))[0])
+    absent = _segmentation(make_result, miou_present_classes=66.0)
+    headings, _, cells = _rows(render_markdown([absent]))
+    shown = dict(zip(headings, cells, strict=True))
+    assert shown["mIoU present %"] == "66.00" and "mIoU all %" in shown and shown["mIoU all %"] == "\N{EN DASH}"
+
+
+def test_bytes_of_a_released_coder_are_shown_beside_ours(make_result) -> None:
+    result = make_result(rates=[(100.0, 60.0)])
+    extra = {"huffman_bytes": 120.0, "huffman_bytes_unknown": 2, "same_table_bytes": 105.25, "escapes": 0.5}
+    point = dataclasses.replace(result.points[0], extra=extra)
+    result = dataclasses.replace(result, points=[point])
+    headings, _, cells = _rows(render_markdown([result]))
+    shown = dict(zip(headings, cells, strict=True))
+    assert shown["Huffman B"] == "120.0 (2 without)" and shown["Same-table B"] == "105.2" and shown["Escapes"] == "0.50"
+    narrow = _console(render_console([result], width=70), 70)
+    assert "Left out for lack of width: Escapes, Same-table B" in " ".join(narrow.split())
 
 
 def test_points_of_several_seeds_are_told_apart(make_result) -> None:

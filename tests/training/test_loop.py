@@ -15,9 +15,13 @@ from tiny_parts import (
     make_network,
     make_student,
     network_state,
+    role,
+    stage,
     supervised_stage,
     unsupervised_stage,
+    wrapped,
 )
+from tiny_segmenter import TinyPairs, make_host_segmenter
 from torch import Tensor, nn
 from torchdistill.common.main_util import load_ckpt
 
@@ -240,3 +244,56 @@ def test_an_optimizer_value_that_yaml_read_as_text_is_refused_with_the_reason(tm
     with pytest.raises(ConfigError, match=r"YAML reads 1e-3 as text"):
         train(built(config), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+PER_PIXEL = {
+    **wrapped("CrossEntropyLoss"),
+    "criterion": {"key": "CrossEntropyLoss", "kwargs": {"ignore_index": 255}},
+}
+PER_PIXEL["criterion_wrapper"] = {
+    "key": "DictLossWrapper",
+    "kwargs": {**PER_PIXEL["criterion_wrapper"]["kwargs"], "weights": {"out": 1.0}},
+}
+
+
+def segmentation_stage(epochs: int = 1) -> dict[str, Any]:
+    config = stage({"task": PER_PIXEL}, epochs=epochs, model=role([]))
+    for name in ("train_data_loader", "val_data_loader"):
+        config[name] = {**config[name], "collate_fn": "spic_pair_collate"}
+    config["train_data_loader"]["kwargs"]["batch_size"] = 4
+    return config
+
+
+def segmentation_run(config: dict[str, Any], **kwargs: Any) -> BuiltConfig:
+    data = {"train": TinyPairs(((32, 32), (24, 40)) * 4), "held_out": TinyPairs(((32, 32), (40, 24), (28, 28)), seed=9)}
+    return built(config, data, make_host_segmenter(**kwargs))
+
+
+def test_a_segmentation_model_of_the_host_learns_with_its_auxiliary_loss_until_it_is_updated(tmp_path: Path) -> None:
+    run = segmentation_run(segmentation_stage())
+    bottleneck = run.model.backbone.bottleneck_layer.entropy_bottleneck
+    quantiles, weights = bottleneck.quantiles.detach().clone(), run.model.classifier.weight.detach().clone()
+    train(run, tmp_path / "one")
+    assert not torch.equal(bottleneck.quantiles, quantiles), "only the auxiliary loss moves the quantiles"
+    assert not torch.equal(run.model.classifier.weight, weights)
+    again = segmentation_run({"epoch_to_update": 0, "stage1": segmentation_stage(), "stage2": segmentation_stage()})
+    kept = again.model.backbone.bottleneck_layer.entropy_bottleneck
+    before = kept.quantiles.detach().clone()
+    train(again, tmp_path / "two")
+    assert torch.equal(kept.quantiles, before)
+
+
+def test_the_original_network_of_a_segmentation_is_trained_like_any_other(tmp_path: Path) -> None:
+    run = segmentation_run(segmentation_stage(epochs=2), compresses=False)
+    checkpoint = train(run, tmp_path)
+    fresh = make_host_segmenter(seed=5, compresses=False)
+    load_model_checkpoint(checkpoint, fresh)
+    assert_same(state_of(run.model), state_of(fresh))
+
+
+def test_calibration_counts_images_of_every_size_without_enlarging_them() -> None:
+    images = [TinyImages(1, size, seed=size).images for size in (32, 40, 32, 48)]
+    grouped, single = make_student(), make_student()
+    assert calibrate(grouped, [([torch.cat([images[0], images[2]]), images[1]],), ([images[3]],)], DEVICE) == 4
+    calibrate(single, images, DEVICE)
+    assert grouped.symbol_tables.coder.digest == single.symbol_tables.coder.digest
