@@ -9,19 +9,18 @@ from typing import Any
 from torch import nn
 from torch.utils.data import RandomSampler
 
-from ..configs import check_config, render_config, resolve_config
-from ..configs.plain import load_plain
 from ..errors import ConfigError, nearest
-from ..leaderboard import Meta, Point, Protocol, ResultFile, load_protocol
+from ..leaderboard import Meta, Point, Protocol, ResultFile
 from ..leaderboard.evaluate import Evaluation, build_metric, evaluate
 from ..models import SplitModel
-from ..ops import file_digest, write_atomic
-from ..training.build import BuiltConfig, build_config, quiet_hosts, seed_everything
+from ..ops import file_digest
+from ..training.build import BuiltConfig
 from ..training.calibrate import calibrate
 from ..training.checkpoint import load_model_checkpoint, replace_model
 from ..training.loop import CHECKPOINT, PRECISIONS, train
+from .opening import open_config
 from .original_network import original_network
-from .preparing import about_result, build_loader, calibration_loader, check_protocol, checked_device
+from .preparing import build_loader, calibration_loader
 from .progress import reporter
 
 __all__ = ["Measured", "RunOptions", "measure", "run_config"]
@@ -73,25 +72,12 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
     Raises:
         SpicError: a config, data set, checkpoint or loss that stops the run; what was written before stays.
     """
-    path = resolve_config(config)
-    text = path.read_text()
-    if options.overrides:
-        text = render_config(text, options.overrides)
-    problems = check_config(text)
-    if problems:
-        listed = "\n".join(f"  - {problem}" for problem in problems)
-        raise ConfigError(f"{path} cannot be run:\n{listed}")
-    device = checked_device(options.device)
     if options.precision not in PRECISIONS:
         raise ConfigError(f"unknown precision `{options.precision}`. {nearest(options.precision, PRECISIONS)}")
-    rendered = write_atomic(out / "config.yaml", text)
-    quiet_hosts()
-    seed_everything(options.seed)
-    named = options.protocol or (load_plain(text).get("result") or {}).get("protocol")
-    built = build_config(rendered, device, None if named is None else load_protocol(named).task)
-    about = about_result(built, path, options.protocol)
-    protocol = load_protocol(about["protocol"])
-    check_protocol(built, protocol)
+    _, text, built, about, protocol = open_config(
+        config, out / "config.yaml", options.device, options.seed, options.protocol, options.overrides
+    )
+    device = built.device
     with reporter(about["name"]) as progress:
         if options.test_only:
             checkpoint = _checkpoint_to_test(built, out, options)

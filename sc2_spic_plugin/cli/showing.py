@@ -2,13 +2,10 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from ..configs import check_config, render_config, resolve_config
-from ..configs.plain import load_plain
 from ..datasets.reading import read_image
 from ..errors import CheckpointError, ConfigError, DataError
-from ..leaderboard import Protocol, load_protocol, method_style
+from ..leaderboard import method_style
 from ..leaderboard.picture import (
     Comparison,
     check_picture_path,
@@ -18,21 +15,13 @@ from ..leaderboard.picture import (
     visible_image,
 )
 from ..models import SplitModel
-from ..ops import write_atomic
-from ..training.build import BuiltConfig, build_config, quiet_hosts, seed_everything
+from ..training.build import BuiltConfig
 from ..training.checkpoint import load_model_checkpoint
 from ..training.loop import CHECKPOINT
-from .preparing import about_result, check_protocol, checked_device
+from .opening import open_config
 from .running import RunOptions
 
 __all__ = ["show_image"]
-
-
-class _Prepared(NamedTuple):
-    path: Path
-    built: BuiltConfig
-    about: dict[str, Any]
-    protocol: Protocol
 
 
 def show_image(config: str, image: Path, out: Path, options: RunOptions, overwrite: bool = False) -> str:
@@ -61,7 +50,11 @@ def show_image(config: str, image: Path, out: Path, options: RunOptions, overwri
     if not image.is_file():
         raise DataError(f"there is no image at {image}; correct the path.")
     picture = read_image(image)
-    path, built, about, protocol = _prepare(config, options)
+    with tempfile.TemporaryDirectory() as folder:
+        rendered = Path(folder) / "config.yaml"
+        path, _, built, about, protocol = open_config(
+            config, rendered, options.device, options.seed, options.protocol, options.overrides
+        )
     load_model_checkpoint(_checkpoint(path, built, options), built.model)
 
     dataset = built.datasets[built.config["test"]["test_data_loader"]["dataset_id"]]
@@ -84,27 +77,6 @@ def show_image(config: str, image: Path, out: Path, options: RunOptions, overwri
         bypassed=isinstance(model, SplitModel) and model.bypassed,
     )
     return f"{draw_comparison(comparison, out)}: {comparison.sentence}"
-
-
-def _prepare(config: str, options: RunOptions) -> _Prepared:
-    """Builds a config and finds its protocol, as a run does."""
-    path = resolve_config(config)
-    text = render_config(path.read_text(), options.overrides) if options.overrides else path.read_text()
-    problems = check_config(text)
-    if problems:
-        listed = "\n".join(f"  - {problem}" for problem in problems)
-        raise ConfigError(f"{path} cannot be run:\n{listed}")
-    device = checked_device(options.device)
-    quiet_hosts()
-    seed_everything(options.seed)
-    named = options.protocol or (load_plain(text).get("result") or {}).get("protocol")
-    task = None if named is None else load_protocol(named).task
-    with tempfile.TemporaryDirectory() as folder:
-        built = build_config(write_atomic(Path(folder) / path.name, text), device, task)
-    about = about_result(built, path, options.protocol)
-    protocol = load_protocol(about["protocol"])
-    check_protocol(built, protocol)
-    return _Prepared(path, built, about, protocol)
 
 
 def _checkpoint(path: Path, built: BuiltConfig, options: RunOptions) -> Path:
