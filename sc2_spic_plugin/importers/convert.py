@@ -127,7 +127,9 @@ def _build_model(unit: PublishedUnit, network: Mapping[str, Any]) -> SplitModel:
     point = unit.point
     try:
         original = build_network(network, unit.task)
-    except (OSError, RuntimeError) as error:  # no network to fetch them from, or a download that broke off
+    except (OSError, RuntimeError, CheckpointError) as error:  # nothing to fetch from, or a download that broke off
+        if "src_ckpt" in network:
+            raise
         raise CheckpointError(
             f"torchvision's weights of {network['key']} cannot be had ({error}): pass --network FILE with its weights."
         ) from error

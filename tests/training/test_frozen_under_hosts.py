@@ -60,7 +60,7 @@ def test_two_stages_of_the_training_box_change_the_unit_and_nothing_of_the_netwo
 
 
 def test_two_stages_beside_an_eval_teacher_change_neither_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sc2_spic_plugin.models.teacher.build_network", lambda _config: make_network())
+    monkeypatch.setattr("sc2_spic_plugin.models.teacher.build_network", lambda *_config: make_network())
     teacher, student = spic_eval_teacher(NETWORK), make_student()
     teacher_before = {name: value.clone() for name, value in frozen_state(teacher).items()}
     before, unit = network_state(student), copy.deepcopy(dict(student.units.named_parameters()))

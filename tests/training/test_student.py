@@ -31,7 +31,7 @@ DEVICE = torch.device("cpu")
 
 def teacher_of(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype) -> torch.nn.Module:
     """The stock box's second model: the same network as a tiny student's, in eval mode."""
-    monkeypatch.setattr("sc2_spic_plugin.models.teacher.build_network", lambda _config: make_network().to(dtype))
+    monkeypatch.setattr("sc2_spic_plugin.models.teacher.build_network", lambda *_config: make_network().to(dtype))
     return spic_eval_teacher(NETWORK)
 
 
