@@ -2,10 +2,11 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import ConfigError, nearest
+from ..errors import nearest
+from .check_model import model_problems, reads_pairs, unknown_keys
 from .plain import CALL, load_plain
 
 __all__ = ["check_config"]
@@ -24,10 +25,6 @@ _ROLE = (
     "sequential", "frozen_modules", "forward_proc", "forward_hook", "wrapper", "requires_grad", "adaptations",
     "auxiliary_model_wrapper", "src_ckpt", "dst_ckpt",
 )  # fmt: skip
-_MODEL = (
-    "key", "kwargs", "src_ckpt", "dst_ckpt", "experiment", "classification_model", "compression_model",
-    "repo_or_dir", "sync_bn", "quantized",
-)  # fmt: skip
 
 
 def check_config(text: str) -> list[str]:
@@ -43,7 +40,7 @@ def check_config(text: str) -> list[str]:
 
 
 def _problems(config: dict[str, Any]) -> Iterator[str]:
-    yield from _unknown(config, _TOP, "the config")
+    yield from unknown_keys(config, _TOP, "the config")
     dependencies = [_name_of(entry) for entry in config.get("dependencies") or []]
     if "sc2_spic_plugin" not in dependencies:
         yield "`dependencies` lacks `- name: 'sc2_spic_plugin'`, so nothing of the plugin is registered."
@@ -57,94 +54,56 @@ def _problems(config: dict[str, Any]) -> Iterator[str]:
     if not {"model", "student_model"} & set(models):
         yield "`models` needs `model`, or `teacher_model` and `student_model`."
     for name, model in models.items():
-        yield from _model(name, model)
+        yield from model_problems(name, model, bool(config.get("train")))
     datasets = set(config.get("datasets") or {})
+    pairs = any(reads_pairs(model) for model in models.values())
     train = config.get("train") or {}
     stages = {key: value for key, value in train.items() if str(key).startswith("stage")}
     if stages:
-        yield from _unknown(train, ("log_freq", "epoch_to_update", *stages), "train")
+        yield from unknown_keys(train, ("log_freq", "epoch_to_update", *stages), "train")
     for name, stage in (stages or ({"train": train} if train else {})).items():
-        yield from _stage(f"train.{name}" if stages else "train", stage, datasets)
+        yield from _stage(f"train.{name}" if stages else "train", stage, datasets, pairs)
     loader = (config.get("test") or {}).get("test_data_loader")
     if loader is None:
         yield "`test` needs a `test_data_loader`."
     else:
-        yield from _loader("test.test_data_loader", loader, datasets)
+        yield from _loader("test.test_data_loader", loader, datasets, pairs)
 
 
 def _name_of(entry: Any) -> str:
     return str(entry.get("name", "")) if isinstance(entry, Mapping) else str(entry)
 
 
-def _unknown(mapping: Mapping[str, Any], known: tuple[str, ...], where: str) -> Iterator[str]:
-    for key in mapping:
-        if str(key).startswith("_") or key in known:
-            continue
-        yield f"unknown key `{key}` in {where}. {nearest(str(key), known)}"
-
-
-def _model(name: str, model: Mapping[str, Any]) -> Iterator[str]:
-    where = f"models.{name}"
-    yield from _unknown(model, _MODEL, where)
-    if "key" not in model:
-        yield f"`{where}` needs a `key`."
-    if name != "teacher_model" and "dst_ckpt" not in model:
-        yield f"`{where}` needs a `dst_ckpt`: where the hosts save and look for the trained checkpoint."
-    if model.get("key") == "spic_classifier":
-        yield from _spic_classifier(f"{where}.kwargs", model.get("kwargs") or {})
-
-
-def _spic_classifier(where: str, kwargs: Mapping[str, Any]) -> Iterator[str]:
-    """Finds what the model's own checks would refuse, as far as that takes no network."""
-    from ..models.arguments import check_keys, checked_analysis, checked_unit, parameter_names
-    from ..models.network import NETWORK_KEYS
-    from ..models.split_model import SplitModel
-    from ..rate_estimators import RATE_ESTIMATORS
-    from ..training.student import SpicModel
-
-    known = dict.fromkeys((*parameter_names(SpicModel, "split"), *parameter_names(SplitModel, "units")))
-    yield from _unknown(kwargs, tuple(known), where)
-    yield from (f"`{where}` needs `{key}`." for key in ("network", "cut", "unit") if key not in kwargs)
-    estimator = kwargs.get("rate_estimator") or {"key": "static_table"}
-    checks: list[Callable[[], Any]] = [
-        lambda: checked_unit("unit", kwargs.get("unit", {"latent_channels": 1})),
-        lambda: checked_analysis(kwargs.get("analysis_config") or {}),
-        lambda: check_keys(kwargs.get("network", {}), NETWORK_KEYS, "`network`"),
-        lambda: check_keys(estimator, ("key", "kwargs"), "`rate_estimator`"),
-    ]
-    for check in checks:
-        try:
-            check()
-        except ConfigError as error:
-            yield f"{where}: {error}"
-    key = str(estimator.get("key")) if isinstance(estimator, Mapping) else ""
-    if key not in RATE_ESTIMATORS:
-        yield f"unknown rate estimator `{key}` in {where}. {nearest(key, RATE_ESTIMATORS)}"
-
-
-def _stage(where: str, stage: Mapping[str, Any], datasets: set[str]) -> Iterator[str]:
-    yield from _unknown(stage, _STAGE, where)
+def _stage(where: str, stage: Mapping[str, Any], datasets: set[str], pairs: bool) -> Iterator[str]:
+    yield from unknown_keys(stage, _STAGE, where)
     for name in ("train_data_loader", "val_data_loader"):
         if name in stage:
-            yield from _loader(f"{where}.{name}", stage[name], datasets)
+            yield from _loader(f"{where}.{name}", stage[name], datasets, pairs)
         else:
             yield f"`{where}` needs a `{name}`."
     roles = [name for name in ("model", "teacher", "student") if stage.get(name) is not None]
     for name in roles:
-        yield from _unknown(stage[name], _ROLE, f"{where}.{name}")
+        yield from unknown_keys(stage[name], _ROLE, f"{where}.{name}")
         if "." in ((stage[name].get("forward_hook") or {}).get("output") or []):
             yield f"`{where}.{name}.forward_hook` lists '.', which the hosts keep anyway and cannot hook; remove it."
     yield from _losses(where, stage)
 
 
-def _loader(where: str, loader: Mapping[str, Any], datasets: set[str]) -> Iterator[str]:
-    yield from _unknown(loader, _LOADER, where)
+def _loader(where: str, loader: Mapping[str, Any], datasets: set[str], pairs: bool) -> Iterator[str]:
+    from torchdistill.datasets.registry import COLLATE_FUNC_DICT
+
+    yield from unknown_keys(loader, _LOADER, where)
     if "kwargs" not in loader:
         yield f"`{where}` has no `kwargs`; put batch_size and num_workers there, not beside it."
     if loader.get("dataset_id") not in datasets:
         yield f"`{where}.dataset_id` is no data set of this config. {nearest(str(loader.get('dataset_id')), datasets)}"
     if "class_or_func" not in (loader.get("sampler") or {}):
         yield f"`{where}` has no `sampler: {{class_or_func: ...}}`."
+    collate = loader.get("collate_fn")
+    if pairs and collate is None:
+        yield f"`{where}` loads images with masks and needs `collate_fn: 'spic_pair_collate'`."
+    elif collate is not None and collate not in COLLATE_FUNC_DICT:
+        yield f"unknown collate_fn `{collate}` in {where}. {nearest(str(collate), COLLATE_FUNC_DICT)}"
 
 
 def _hooked(role: Mapping[str, Any] | None) -> set[str]:
@@ -225,4 +184,4 @@ def _call(value: Mapping[str, Any], where: str) -> Iterator[str]:
         return
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
-    yield from _unknown(kwargs, tuple(parameters), f"{where} ({value['key']})")
+    yield from unknown_keys(kwargs, tuple(parameters), f"{where} ({value['key']})")

@@ -6,13 +6,17 @@ import yaml
 
 from ..errors import ConfigError
 
-__all__ = ["CALL", "load_plain"]
+__all__ = ["CALL", "FAST_LOADER", "load_plain"]
 
 CALL = "__call__"
 """Key under which a `!import_call` or `!import_get` mapping keeps its tag."""
 
 
-class _PlainLoader(yaml.SafeLoader):
+FAST_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""PyYAML's safe loader, in C where PyYAML was built with it: a sweep is many configs."""
+
+
+class _PlainLoader(FAST_LOADER):  # type: ignore[misc]  # one of two bases
     """Resolves `!join` and paths, leaves every other tag unbuilt."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from ..errors import ConfigError, nearest
+from .plain import FAST_LOADER
 
 __all__ = ["RenderedConfig", "load_sweep", "render_config"]
 
@@ -116,7 +117,7 @@ def _combinations(grid: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _compose(text: str) -> yaml.Node:
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=FAST_LOADER)
     except yaml.YAMLError as error:
         raise ConfigError(f"the config is no YAML: {error}") from error
     if not isinstance(root, yaml.MappingNode):
@@ -125,7 +126,7 @@ def _compose(text: str) -> yaml.Node:
 
 
 def _node_of(value: Any) -> yaml.Node:
-    node = yaml.compose(yaml.safe_dump(value), Loader=yaml.SafeLoader)
+    node = yaml.compose(yaml.safe_dump(value), Loader=FAST_LOADER)
     assert node is not None
     return node
 

@@ -20,11 +20,13 @@ class NetworkPlan:
     Attributes:
         config: the config, relative to the configs' root.
         architecture: the network's name where no weights are given; by default the config's.
+        kwargs: its arguments where no weights are given; by default the config's.
         values: values for its training.
     """
 
     config: str
     architecture: str | None = None
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
 
 

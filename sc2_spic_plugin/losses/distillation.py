@@ -20,6 +20,7 @@ class SpicDistillationLoss(nn.Module):
     Args:
         layer: `.` for the final output, or a module behind the cut listed in the model's `distillation_layers`.
         metric: `mae` or `mse`.
+        entry: which entry is compared where an output is a dict, as a segmentation network's is.
 
     Raises:
         ConfigError: unknown metric.
@@ -33,18 +34,30 @@ class SpicDistillationLoss(nn.Module):
     Source: Ahuja et al., CVPR 2023, section 2.3 (deeper layers do better, Fig. 4).
     """
 
-    def __init__(self, layer: str = ".", metric: str = "mae") -> None:
+    def __init__(self, layer: str = ".", metric: str = "mae", entry: str = "out") -> None:
         super().__init__()
         if metric not in METRICS:
             raise ConfigError(f"unknown metric `{metric}`. {nearest(metric, METRICS)}")
-        self.metric = metric
+        self.metric, self.entry = metric, entry
         self.student_path = "." if layer == "." else f"back_end.{layer}"
         self.original_path = "original.output" if layer == "." else f"original.{layer.replace('.', '_')}"
 
     def forward(self, student_io_dict: Mapping[str, Mapping[str, Any]], *args: Any, **kwargs: Any) -> Tensor:
-        """Returns a scalar; raises ConfigError if a path is not hooked."""
-        student = hooked_output(student_io_dict, self.student_path)
-        return METRICS[self.metric](student, hooked_output(student_io_dict, self.original_path))
+        """Returns a scalar; raises ConfigError if a path is not hooked, or an output has no such entry."""
+        student, original = (
+            self._tensor(hooked_output(student_io_dict, path), path) for path in (self.student_path, self.original_path)
+        )
+        return METRICS[self.metric](student, original)
+
+    def _tensor(self, output: Any, path: str) -> Tensor:
+        if not isinstance(output, Mapping):
+            return output
+        if self.entry not in output:
+            raise ConfigError(
+                f"the output of `{path}` has no entry `{self.entry}`. {nearest(self.entry, list(output))} "
+                "Set `entry` of SpicDistillationLoss."
+            )
+        return output[self.entry]
 
     def extra_repr(self) -> str:
         """Shows what is compared."""

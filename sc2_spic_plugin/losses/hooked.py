@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
 from ..errors import ConfigError
 
 __all__ = ["hooked_output"]
 
 
-def hooked_output(io_dict: Mapping[str, Mapping[str, Any]], path: str) -> Tensor:
-    """Returns the output that a forward hook kept for `path`.
+def hooked_output(io_dict: Mapping[str, Mapping[str, Any]], path: str) -> Any:
+    """Returns the output that a forward hook kept for `path`: a tensor, or a dict of tensors.
 
     Raises:
         ConfigError: the path is not hooked, or its module did not run.

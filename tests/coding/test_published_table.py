@@ -108,7 +108,7 @@ def test_files_that_hold_no_table_are_refused_by_name(content: str, message: str
 
 
 def test_a_missing_file_and_another_units_table_are_named(tmp_path: Path) -> None:
-    with pytest.raises(TableError, match="no published table at .*sc2-spic import"):
+    with pytest.raises(TableError, match=r"no published table at .*sc2-spic import"):
         PublishedTable.load(tmp_path / "table.json")
     TABLE.check_step(2.5 * (1 + 1e-8))
     with pytest.raises(TableError, match=r"counted at step 2.5, the unit has step 2"):

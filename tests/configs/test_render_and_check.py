@@ -131,6 +131,27 @@ def test_the_check_finds(fault: str) -> None:
     assert all(problem.endswith((".", "?")) or problem.endswith("}`.") for problem in problems)
 
 
+def test_the_check_knows_what_loads_masks() -> None:
+    text = resolve_config("smoke_segmentation/spic_supervised").read_text()
+    where = f"{STAGE}.val_data_loader.collate_fn"
+    assert check_config(text) == []
+    (missing,) = check_config(render_config(text, {where: None}))
+    assert f"`{STAGE}.val_data_loader` loads images with masks and needs `collate_fn: 'spic_pair_collate'`" in missing
+    (unknown,) = check_config(render_config(text, {where: "spic_pair_colate"}))
+    assert "unknown collate_fn `spic_pair_colate`" in unknown and "`spic_pair_collate`" in unknown
+    (argument,) = check_config(render_config(text, {"models.model.kwargs.use_aux": True}))
+    assert "unknown key `use_aux`" in argument and "`uses_aux`" in argument
+    assert "uses_aux" in check_config(render_config(BASE, {"models.model.kwargs.uses_aux": True}))[0]
+
+
+def test_a_config_that_trains_nothing_needs_no_checkpoint_and_its_wrapped_network_is_checked() -> None:
+    text = resolve_config("camvid/codec").read_text()
+    assert check_config(text) == [] and "dst_ckpt" not in text
+    wrong = render_config(text, {"models.model.segmentation_model": {"key": "deeplabv3_resnet50", "kwarg": {}}})
+    unknown, missing = check_config(wrong)
+    assert "unknown key `kwarg` in models.model.segmentation_model" in unknown and "needs `key` and `kwargs`" in missing
+
+
 def test_checking_builds_and_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("the check built something")

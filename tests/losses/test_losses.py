@@ -40,3 +40,11 @@ def test_a_path_that_no_hook_kept_is_named_with_the_line_to_add() -> None:
 def test_an_unknown_metric_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"unknown metric `maee`\. Did you mean `mae`"):
         SpicDistillationLoss(metric="maee")
+
+
+def test_of_outputs_that_are_dicts_one_entry_is_compared() -> None:
+    student = {"out": torch.tensor([1.0, 2.0]), "aux": torch.tensor([9.0])}
+    hooked = {".": {"output": student}, "original.output": {"output": {"out": torch.tensor([2.0, 4.0])}}}
+    assert float(SpicDistillationLoss()(hooked)) == 1.5
+    with pytest.raises(ConfigError, match=r"`original\.output` has no entry `aux`.* Set `entry`"):
+        SpicDistillationLoss(entry="aux")(hooked)

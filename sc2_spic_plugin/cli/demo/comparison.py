@@ -1,25 +1,23 @@
-"""The main job in one command: train a network and every method, measure all in real bytes, one table, one plot."""
+"""One comparison in one folder: the original network, references, codecs and methods, a table and a plot."""
 
 import dataclasses
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..analyzers import ImageSizes
-from ..configs import resolve_config
-from ..configs.suite import MethodPlan, Suite, load_suite
-from ..datasets import IMAGE_EXTENSIONS
-from ..errors import ConfigError, DataError
-from ..leaderboard import (
+from ...analyzers import ImageSizes
+from ...configs import resolve_config
+from ...configs.suite import MethodPlan, Suite, load_suite
+from ...errors import ConfigError
+from ...leaderboard import (
     CodecPoint,
     Meta,
     Point,
     ResultFile,
+    load_protocol,
     per_image_csv_path,
     plot_rate_accuracy,
     render_console,
@@ -27,35 +25,23 @@ from ..leaderboard import (
     unavailable_reason,
     write_per_image_csv,
 )
-from ..leaderboard.evaluate import Evaluation, evaluate
-from ..models.network import load_weights
-from ..ops import write_atomic
-from ..training.build import BuiltConfig, build_config
-from .progress import console, reporter
-from .running import Measured, RunOptions, run_config
+from ...leaderboard.evaluate import Evaluation, build_metric, evaluate
+from ...leaderboard.styles import LABEL_METHOD, MASK_METHOD
+from ...models.network import load_weights
+from ...ops import write_atomic
+from ...training.build import BuiltConfig, build_config
+from ..preparing import build_loader
+from ..progress import console, reporter
+from ..running import Measured, RunOptions, run_config
+from .images import ClassFolder, DemoImages
+from .input_codec import coded_images, coding_model
+from .options import DemoOptions
+from .pair_folder import PairFolderImages
+from .sent_mask import MaskSender
 
-__all__ = ["DemoOptions", "run_demo"]
+__all__ = ["Demo", "run_demo"]
 
 EPOCHS = "train.stage1.num_epochs"
-BATCH, HELD_OUT = 64, 0.1  # of the folder configs
-
-
-@dataclass(frozen=True)
-class DemoOptions:
-    """What `sc2-spic demo` was asked for; see its help."""
-
-    out: Path
-    quick: bool = False
-    data: Path | None = None
-    network: Path | None = None
-    epochs: int | None = None
-    device: str = "cpu"
-
-    def suite_name(self) -> str:
-        """Returns the name of the suite that fits."""
-        if self.data is None and self.network is not None:
-            raise ConfigError("--network needs --data: the synthetic demo trains its own network.")
-        return ("demo" if self.data is None else "demo_folder") + ("_quick" if self.quick else "")
 
 
 def run_demo(options: DemoOptions) -> None:
@@ -78,7 +64,10 @@ class Demo:
         self.options, self.suite, self.out = options, suite, options.out
         self.results: list[ResultFile] = []
         self.started = time.monotonic()
-        self.folder = None if options.data is None else _checked_folder(options.data)
+        self.images = DemoImages()
+        if options.data is not None:
+            self.images = {"classification": ClassFolder, "segmentation": PairFolderImages}[options.task](options.data)
+        self.protocol = self.images.protocol(self.out)
         self.weights = self.out / "points" / "original" / "checkpoint.pt"
         if options.network is not None:
             self.weights = options.network.expanduser().resolve()
@@ -86,9 +75,14 @@ class Demo:
     def run(self) -> None:
         """Measures everything and writes table and plot."""
         original = self._original()
-        built = build_config(self.out / "points" / "original" / "config.yaml", torch.device(self.options.device))
+        built = build_config(
+            self.out / "points" / "original" / "config.yaml", torch.device(self.options.device), self.options.task
+        )
         load_weights(built.model, self.weights)
-        self._label(original, built)
+        if self.options.task == "classification":
+            self._label(original, built)
+        else:
+            self._mask(original, built)
         for codec, qualities in self.suite.codecs.items():
             self._codec(codec, qualities, original, built)
         for method in self.suite.methods:
@@ -116,27 +110,23 @@ class Demo:
         console.print(f"{self._seconds():4.0f} s  {name}: {shown}", highlight=False, soft_wrap=True)
 
     def _values(self, network_path: str) -> dict[str, Any]:
-        """Returns what every config gets: the suite's shared values, the folder, its classes, the architecture."""
-        values = dict(self.suite.shared)
-        if self.folder is not None:
-            classes = sum(entry.is_dir() for entry in (self.folder / "train").iterdir())
-            values["datasets.imagenette/train._root"] = str(self.folder)
-            values["result.dataset"] = self.folder.name
-            values[f"{network_path}.kwargs.num_classes"] = classes
-            if self.options.network is None and self.suite.network.architecture is not None:
-                values[f"{network_path}.key"] = self.suite.network.architecture
-        return values
-
-    def _epochs(self, planned: int) -> int:
-        """Returns the planned epochs, or for a folder of few images as many as the suite's least steps take."""
-        if self.folder is None:
-            return planned
-        images = sum(path.suffix.lower() in IMAGE_EXTENSIONS for path in (self.folder / "train").rglob("*"))
-        steps = max(1, round(images * (1 - HELD_OUT)) // BATCH)
-        return max(planned, math.ceil(self.suite.minimum_steps / steps))
+        """Returns what every config gets: the suite's shared values, the architecture, and what the images say."""
+        values, plan = dict(self.suite.shared), self.suite.network
+        if self.options.data is not None and self.options.network is None:
+            if plan.architecture is not None:
+                values[f"{network_path}.key"] = plan.architecture
+            if plan.kwargs:
+                values[f"{network_path}.kwargs"] = dict(plan.kwargs)
+        return values | self.images.values(network_path)
 
     def _run(self, config: str, name: str, values: Mapping[str, Any], **options: Any) -> Measured:
-        run = RunOptions(precision=self.suite.precision, device=self.options.device, overrides=values, **options)
+        run = RunOptions(
+            precision=self.suite.precision,
+            device=self.options.device,
+            protocol=self.protocol,
+            overrides=values,
+            **options,
+        )
         return run_config(config, self.out / "points" / name, run)
 
     def _original(self) -> Measured:
@@ -159,11 +149,38 @@ class Demo:
         bpp = size * 8 / evaluation.pixels
         point = dataclasses.replace(original.point, unit="label", bpp=bpp, payload_bytes=size, code_bytes=size)
         self._add(
-            "label",
+            LABEL_METHOD,
             "the whole network on the device, the label sent",
             [(point, dataclasses.replace(evaluation, sizes=sizes))],
-            dataclasses.replace(original.meta, method="label"),
+            dataclasses.replace(original.meta, method=LABEL_METHOD),
         )
+
+    def _mask(self, original: Measured, built: BuiltConfig) -> None:
+        """Adds the row of a device that runs the whole network and sends the predicted mask as a PNG."""
+        loader = build_loader(built, built.config["test"]["test_data_loader"])
+        evaluation = self._evaluate("mask", MaskSender(built.model), loader, original, built)
+        point = evaluation.point("mask", checkpoint_sha256=original.point.checkpoint_sha256)
+        self._add(
+            MASK_METHOD,
+            "the whole network on the device, the predicted mask sent as PNG",
+            [(point, evaluation)],
+            dataclasses.replace(original.meta, method=MASK_METHOD),
+        )
+
+    def _evaluate(self, title: str, model: Any, batches: Any, original: Measured, built: BuiltConfig) -> Evaluation:
+        """Measures a model on the images of the original's result, under its protocol."""
+        protocol = load_protocol(self.protocol or original.meta.protocol)
+        ids, pixels = original.evaluation.images, protocol.denominator
+        with reporter(title) as progress:
+            return evaluate(
+                model,
+                batches,
+                ids,
+                None if isinstance(pixels, str) else pixels,
+                built.device,
+                lambda done: progress.step("images", done, len(ids)),
+                build_metric(protocol, list(_report_images(built).classes)),
+            )
 
     def _codec(self, codec: str, qualities: list[int], original: Measured, built: BuiltConfig) -> None:
         """Measures an image codec on the input, through sc2bench's wrapper."""
@@ -173,9 +190,9 @@ class Demo:
             return
         points = []
         for quality in qualities:
-            coded = CodecPoint(codec, quality)
-            with reporter(f"{codec} {coded.name}") as progress:
-                evaluation = _evaluate_codec(coded, built, original.evaluation, progress.step)
+            coded, dataset = CodecPoint(codec, quality), _report_images(built)
+            model, batches = coding_model(coded, built, dataset), coded_images(built, dataset)
+            evaluation = self._evaluate(f"{codec} {coded.name}", model, batches, original, built)
             points.append((evaluation.point(coded.name, config_sha256=coded.sha256), evaluation))
         meta = dataclasses.replace(original.meta, method=codec)
         self._add(codec, f"{codec} on the input image", points, meta)
@@ -183,6 +200,7 @@ class Demo:
     def _method(self, method: MethodPlan) -> None:
         """Trains and measures the points of one curve."""
         points, meta = [], None
+        model = "models.model" if method.network_path.startswith("models.model") else "models.student_model"
         for name, values in method.points.items():
             own = {
                 **self._values(method.network_path),
@@ -191,11 +209,10 @@ class Demo:
                 f"{method.network_path}.src_ckpt": str(self.weights),
                 "result.method": method.method,
                 "result.unit": name,
-                "models.model.experiment"
-                if method.network_path.startswith("models.model")
-                else ("models.student_model.experiment"): f"{method.name}-{name}",
+                f"{model}.experiment": f"{method.name}-{name}",
             }
-            own[EPOCHS] = self.options.epochs or self._epochs(own.get(EPOCHS, 1))
+            planned = self.images.epochs(own.get(EPOCHS, 1), self.suite.minimum_steps)
+            own[EPOCHS] = self.options.epochs or planned
             measured = self._run(method.config, f"{method.name}/{name}", own)
             points.append((measured.point, measured.evaluation))
             meta = measured.meta
@@ -203,42 +220,5 @@ class Demo:
         self._add(method.name, method.description or method.name, points, meta)
 
 
-def _checked_folder(data: Path) -> Path:
-    """Returns the folder, which must have `train` and `val` folders of classes.
-
-    Raises:
-        DataError: it has not.
-    """
-    folder = data.expanduser().resolve()
-    for part in ("train", "val"):
-        if not (folder / part).is_dir():
-            raise DataError(f"{folder} has no `{part}` folder; --data takes a folder with train/CLASS and val/CLASS.")
-    return folder
-
-
 def _report_images(built: BuiltConfig) -> Any:
     return built.datasets[built.config["test"]["test_data_loader"]["dataset_id"]]
-
-
-def _evaluate_codec(coded: CodecPoint, built: BuiltConfig, original: Evaluation, report: Any) -> Evaluation:
-    """Codes the prepared images of the report set and classifies what was decoded."""
-    from sc2bench.models.wrapper import CodecInputCompressionClassifier
-    from torchvision.transforms import Compose, ToTensor
-
-    dataset = _report_images(built)
-    steps = dataset.transform.transforms
-    cut = next(index for index, step in enumerate(steps) if isinstance(step, ToTensor))
-    model = CodecInputCompressionClassifier(
-        built.model, built.device, codec_encoder_decoder=coded.transmit, post_transform=Compose(steps[cut:])
-    )
-    whole, total = dataset.transform, len(dataset)
-    dataset.transform = Compose(steps[:cut])
-    try:
-        batches = (([image], torch.tensor([label])) for image, label in (dataset[index] for index in range(total)))
-        side = round(math.sqrt(original.pixels))
-        pixels = (side, original.pixels // side)
-        return evaluate(
-            model, batches, original.images, pixels, built.device, lambda done: report("images", done, total)
-        )
-    finally:
-        dataset.transform = whole
