@@ -131,7 +131,8 @@ def _build_model(unit: PublishedUnit, network: Mapping[str, Any]) -> SplitModel:
         if "src_ckpt" in network:
             raise
         raise CheckpointError(
-            f"torchvision's weights of {network['key']} cannot be had ({error.__cause__ or error}): pass --network FILE with its weights."
+            f"torchvision's weights of {network['key']} cannot be had ({error.__cause__ or error}): pass "
+            "--network FILE with its weights."
         ) from error
     return SplitModel(
         original,
