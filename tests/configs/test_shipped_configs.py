@@ -8,6 +8,22 @@ from typing import Any
 
 import pytest
 import torch
+from shipped_parts import (
+    CONFIGS,
+    SIDE,
+    SUITES,
+    SWEEPS,
+    folder,
+    run_test_image,
+    segments,
+    small_pairs,
+    small_text,
+    small_values,
+    step,
+    stub_data_sets,
+    text_of,
+    without_weights,
+)
 from torchdistill.common import yaml_util
 
 from sc2_spic_plugin.cli.preparing import about_result, check_protocol, last_stage
@@ -24,22 +40,6 @@ from sc2_spic_plugin.leaderboard import load_protocol
 from sc2_spic_plugin.models import CutNetwork, SplitModel, build_network, cut_network
 from sc2_spic_plugin.training import spic_classifier, spic_segmenter
 from sc2_spic_plugin.training.build import BuiltConfig, build_config, quiet_hosts
-from tests.configs.shipped_parts import (
-    CONFIGS,
-    SIDE,
-    SUITES,
-    SWEEPS,
-    folder,
-    run_test_image,
-    segments,
-    small_pairs,
-    small_text,
-    small_values,
-    step,
-    stub_data_sets,
-    text_of,
-    without_weights,
-)
 
 __all__ = ["folder"]  # a fixture
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_parts import assert_same, make_images
 from torch import nn
 from torchvision.models.resnet import BasicBlock
 
@@ -12,7 +13,6 @@ from sc2_spic_plugin.analyzers import SpicSizeAnalyzer
 from sc2_spic_plugin.errors import ConfigError
 from sc2_spic_plugin.models import build_network, spic_entropic_student_segmenter, spic_eval_teacher
 from sc2_spic_plugin.models.frozen import frozen_state
-from tests.tiny_parts import assert_same, make_images
 
 RESNET = {"key": "ResNet", "kwargs": {"block": BasicBlock, "layers": [1, 1, 1], "num_classes": 2}}
 BOTTLENECK = {"key": "FPBasedResNetBottleneck", "kwargs": {"num_bottleneck_channels": 4}}
