@@ -8,6 +8,7 @@ from .frozen import freeze_network
 from .network import build_network
 from .split_model import SplitModel
 from .teacher import spic_eval_teacher
+from .unit_files import UnitFiles, drop_unit, export_unit, load_unit
 
 __all__ = [
     "CutNetwork",
@@ -15,9 +16,13 @@ __all__ = [
     "EntropicStudent",
     "EntropicStudentSegmenter",
     "SplitModel",
+    "UnitFiles",
     "build_network",
     "cut_network",
+    "drop_unit",
+    "export_unit",
     "freeze_network",
+    "load_unit",
     "spic_entropic_student",
     "spic_entropic_student_segmenter",
     "spic_eval_teacher",

@@ -1,6 +1,5 @@
 """A frozen network cut at one tensor with units at the cut: the model that encodes and decodes."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from sc2bench.models.backbone import UpdatableBackbone
 from sc2bench.models.segmentation.base import UpdatableSegmentationModel
 from torch import Tensor, nn
 
-from ..coding import Payload, PublishedTable, SymbolTables, pack_payload, unpack_payload
+from ..coding import Payload, PublishedTable, StaticCoder, SymbolTables, pack_payload
+from ..coding.payload import MAX_UNITS
 from ..errors import BitstreamError, CheckpointError, ConfigError, CutError, nearest
 from ..layers import BottleneckUnit
 from ..ops import tensors_digest
@@ -19,10 +19,10 @@ from .crossing import Crossing, CrossingPlan, run_front_end
 from .cut import cut_network
 from .encoded_batch import EncodedBatch
 from .frozen import freeze_network
+from .made_for import check_made_for, digest_of_cut, digest_tensor
+from .received_batch import read_payloads
 
 __all__ = ["SplitModel"]
-
-Size = tuple[int, int]
 
 
 class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
@@ -32,7 +32,8 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
 
     The network is frozen for good: its tensors are no parameters and are not part of the checkpoint, which holds
     `units.<name>`, `tables.<name>` and digests of the network and the cut. Sizes of the image that the back-end needs
-    travel in the payload's header.
+    travel in the payload's header, beside the index of the unit (`unit_indices`) that made it. In eval mode, with
+    tables made, any number of threads may encode and decode at once, each at its own rate: `encode(image, unit=...)`.
 
     Args:
         network: the original network; it is taken over and frozen in place.
@@ -88,8 +89,8 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
             half.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
         self.network_digest: Tensor
         self.cut_digest: Tensor
-        self.register_buffer("network_digest", _digest_tensor(bytes.fromhex(digest)))
-        self.register_buffer("cut_digest", _digest_tensor(hashlib.sha256(cut.encode()).digest()))
+        self.register_buffer("network_digest", digest_tensor(digest))
+        self.register_buffer("cut_digest", digest_of_cut(cut))
 
         features, crossing = self._split_front(example)
         activation = "relu" if bool((features >= 0).all()) else "identity"
@@ -97,17 +98,39 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         self.feature_size, self.default_sizes = self.crossing.feature_size, self.crossing.default_sizes
         table_options = dict(tables or {})
         check_keys(table_options, parameter_names(SymbolTables, "channels", "latent_size"), "`tables`")
-        self.units = nn.ModuleDict()
-        self.tables = nn.ModuleDict()
+        self.units, self.tables = nn.ModuleDict(), nn.ModuleDict()
+        self.unit_arguments: dict[str, dict[str, Any]] = {}
         for name, kwargs in units.items():
-            unit = BottleneckUnit(features.shape[1], **{"output_activation": activation, **checked_unit(name, kwargs)})
-            if self.published is not None:
-                self.published.check_step(unit.step)
-            self.units[name] = unit.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self.tables[name] = SymbolTables(
-                unit.latent_channels, latent_size=unit.latent_size(self.feature_size), **table_options
-            )
+            arguments = {"output_activation": activation, **checked_unit(name, kwargs)}
+            unit = BottleneckUnit(features.shape[1], **arguments)
+            latent_size = unit.latent_size(self.feature_size)
+            self.add_unit(name, unit, SymbolTables(unit.latent_channels, latent_size, **table_options), arguments)
         self.active = next(iter(self.units))
+
+    def add_unit(self, name: str, unit: BottleneckUnit, tables: SymbolTables, arguments: Mapping[str, Any]) -> None:
+        """Puts a unit at the end of the bank; the payloads and indices of all others stay as they are.
+
+        Args:
+            name: its name, which no other unit has.
+            unit: it is taken over.
+            tables: the unit's tables, taken over too.
+            arguments: keyword arguments that `unit` was made with.
+
+        Raises:
+            ConfigError: a name that is taken or cannot be used, or a full bank.
+            TableError: the unit's step is not that of the model's published table.
+        """
+        if name in self.units:
+            raise ConfigError(f"the bank has a unit `{name}`; choose another name, or drop that one first.")
+        if not name.isidentifier() or hasattr(self.units, name):
+            raise ConfigError(f"`{name}` cannot name a unit; choose another name of letters, digits and _.")
+        if len(self.units) >= MAX_UNITS:
+            raise ConfigError(f"a bank has at most {MAX_UNITS} units; drop one first, or make a second bank.")
+        if self.published is not None:
+            self.published.check_step(unit.step)
+        self.unit_arguments[name] = dict(arguments)
+        self.tables[name] = tables  # ahead of the unit: who finds a unit finds its tables
+        self.units[name] = unit.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _split_front(self, image: Tensor) -> tuple[Tensor, Crossing]:
         """Runs the front-end: features (B, C, H, W) and what crosses with them."""
@@ -123,15 +146,23 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         """The active unit's tables."""
         return self.tables[self.active]  # type: ignore[return-value]
 
+    @property
+    def unit_indices(self) -> dict[str, int]:
+        """The index by which payloads name each unit: its place in the bank, which sender and receiver must share."""
+        return {name: index for index, name in enumerate(self.units)}
+
     def select(self, name: str) -> None:
-        """Makes another unit the active one; the network is not touched.
+        """Makes another unit the active one, for every thread; the network is not touched.
 
         Raises:
             ConfigError: no unit has that name.
         """
+        self.active = self._known(name)
+
+    def _known(self, name: str) -> str:
         if name not in self.units:
             raise ConfigError(f"no unit `{name}`. {nearest(name, list(self.units))}")
-        self.active = name
+        return name
 
     def update(self, **kwargs: Any) -> None:
         """Makes the coding tables ready; from then on eval-mode `forward` goes through real bytes.
@@ -148,19 +179,26 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         return None
 
     @torch.no_grad()
-    def encode_batch(self, image: Tensor) -> EncodedBatch:
-        """Encodes images (B, 3, H, W) into one payload each, with the active unit.
+    def encode_batch(self, image: Tensor, unit: str | None = None) -> EncodedBatch:
+        """Encodes images (B, 3, H, W) into one payload each.
+
+        Args:
+            image: the images.
+            unit: the unit of this request, whichever is active; None: the active one.
 
         Raises:
             TableError: the tables are not ready; call `update()` first.
-            ConfigError: images so much larger than `input_size` that no receiver would accept them.
+            ConfigError: images so much larger than `input_size` that no receiver would accept them, a unit that there
+                is not, or a unit asked for by name while the model is in training mode.
         """
+        name = self.active if unit is None else self._known(unit)
+        if unit is not None and self.units[name].training:  # leaving and entering that mode is not for many threads
+            raise ConfigError(f"unit `{name}` is in training mode; call `eval()` before encoding by unit.")
         features, crossing = self._split_front(image)
-        symbols = self.unit.encode(features).cpu()
-        coder = self.symbol_tables.coder
+        symbols = self.units[name].encode(features).cpu()  # type: ignore[operator]
+        coder: StaticCoder = self.tables[name].coder  # type: ignore[assignment]
         codes = [coder.encode(symbols_of_image) for symbols_of_image in symbols]
-        index = list(self.units).index(self.active)
-        latent_size = (symbols.shape[-2], symbols.shape[-1])
+        index = self.unit_indices[name]
         all_sizes = (features.shape[-2], features.shape[-1], *self.crossing.sizes(crossing))
         if self.crossing.refuses(all_sizes):
             raise ConfigError(self.crossing.refusal(image.shape[-2], image.shape[-1]))
@@ -168,17 +206,17 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         return EncodedBatch(
             payloads,
             [len(code) for code in codes],
-            latent_size,
+            (symbols.shape[-2], symbols.shape[-1]),
             tuple(item for item in crossing if isinstance(item, Tensor)),
             None if self.published is None else [self.published.lengths(of_image) for of_image in symbols],
         )
 
-    def encode(self, image: Tensor) -> dict[str, Any]:
+    def encode(self, image: Tensor, unit: str | None = None) -> dict[str, Any]:
         """Returns the host's compressed object: `strings` (one list of payloads, bytes) and `shape` (h, w).
 
-        A bypassed model adds `bypass`, the tensors that cross uncoded.
+        A bypassed model adds `bypass`, the tensors that cross uncoded. `unit` is that of `encode_batch`.
         """
-        encoded = self.encode_batch(image)
+        encoded = self.encode_batch(image, unit)
         compressed = {"strings": [encoded.payloads], "shape": torch.Size(encoded.latent_size)}
         return {**compressed, "bypass": encoded.bypass} if self.bypassed else compressed
 
@@ -190,44 +228,25 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
             BitstreamError: a payload that cannot be decoded, payloads of one batch that differ in size, or a bypassed
                 model without the tensors of `encode`.
         """
-        if len(bypass) != self.crossing.tensors:
+        if len(bypass) != (count := self.crossing.tensors):
             raise BitstreamError(
-                f"{self.crossing.tensors} tensors cross beside the payload of the bypassed cut `{self.cut}`, "
-                f"{len(bypass)} were given: pass on `bypass` of `encode`, or use a true cut."
+                f"{count} tensors cross beside the payload of the bypassed cut `{self.cut}`, {len(bypass)} were given: "
+                "pass on `bypass` of `encode`, or use a true cut."
             )
-        unpacked = [unpack_payload(payload, self.default_sizes) for payload in strings[0]]
-        if not unpacked:
-            raise BitstreamError("there is no payload to decode; send one for each image.")
-        names = list(self.units)
-        first = unpacked[0]
-        for payload in unpacked:
-            if payload.unit_index >= len(names) or len(payload.sizes) != len(self.default_sizes):
-                raise BitstreamError(
-                    f"the payload names unit {payload.unit_index} with {len(payload.sizes)} sizes, this model has "
-                    f"{len(names)} units and {len(self.default_sizes)} sizes; load the bank that the sender used."
-                )
-            if (payload.unit_index, payload.sizes) != (first.unit_index, first.sizes):
-                raise BitstreamError("payloads of one batch must share unit and sizes; decode them one by one.")
-        name = names[first.unit_index]
-        unit: BottleneckUnit = self.units[name]  # type: ignore[assignment]
-        size, crossing = first.sizes[:2], self.crossing.joined(first.sizes[2:], bypass)
-        if self.crossing.refuses(first.sizes):
-            raise BitstreamError(
-                f"the payload says sizes {first.sizes}, far above this model's {self.default_sizes}: it is damaged; "
-                "transmit it again."
-            )
+        received = read_payloads(strings[0], list(self.units), self.crossing)
+        unit: BottleneckUnit = self.units[received.unit]  # type: ignore[assignment]
+        size, crossing = received.sizes[:2], self.crossing.joined(received.sizes[2:], bypass)
         latent = (unit.latent_channels, *unit.latent_size(size))  # type: ignore[arg-type]
-        tables: SymbolTables = self.tables[name]  # type: ignore[assignment]
-        coder = tables.coder
-        symbols = torch.stack([coder.decode(payload.code, latent) for payload in unpacked])
+        coder: StaticCoder = self.tables[received.unit].coder  # type: ignore[assignment]
+        symbols = torch.stack([coder.decode(code, latent) for code in received.codes])
         features = unit.decode(symbols.to(self.network_digest.device), size)  # type: ignore[arg-type]
         try:
             return self.back_end(features, *crossing)
         except (RuntimeError, ValueError) as error:
-            if first.sizes == self.default_sizes:
+            if received.sizes == self.default_sizes:
                 raise
             raise BitstreamError(
-                f"the payload says sizes {first.sizes}, which the network cannot take ({error}): it is damaged, or "
+                f"the payload says sizes {received.sizes}, which the network cannot take ({error}): it is damaged, or "
                 "made by another network; transmit it again."
             ) from error
 
@@ -235,8 +254,8 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         """Returns the network's output; after `update()` it comes from decoded bytes, before from rounded latents."""
         if not self.bottleneck_updated:
             features, crossing = self._split_front(image)
-            size = (features.shape[-2], features.shape[-1])
-            return self.back_end(self.unit.decode(self.unit.encode(features), size), *crossing)
+            size, unit = (features.shape[-2], features.shape[-1]), self.unit
+            return self.back_end(unit.decode(unit.encode(features), size), *crossing)
         encoded = self.encode_batch(image)
         strings, shape = [encoded.payloads], torch.Size(encoded.latent_size)
         if self.analyzes_after_compress and self.activated_analysis:
@@ -270,22 +289,11 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         Raises:
             CheckpointError: made for another network, another cut or other units.
         """
-        for key, what in (("network_digest", "network (other weights or layers)"), ("cut_digest", "cut")):
-            if key not in state_dict:
-                raise CheckpointError(f"the checkpoint has no `{key}`: it was not made by a SPIC model of this plugin.")
-            if not torch.equal(state_dict[key].cpu(), getattr(self, key).cpu()):
-                raise CheckpointError(
-                    f"the checkpoint was made for another {what}; use the `network` and `cut` it was trained with."
-                )
+        check_made_for(state_dict, {"network_digest": self.network_digest, "cut_digest": self.cut_digest})
         try:
-            result = super().load_state_dict(state_dict, strict=True, assign=assign)
+            return super().load_state_dict(state_dict, strict=True, assign=assign)
         except RuntimeError as error:
             raise CheckpointError(
                 "the checkpoint does not fit this model's units or estimator; use the config it was trained with. "
                 f"{error}"
             ) from error
-        return result
-
-
-def _digest_tensor(digest: bytes) -> Tensor:
-    return torch.frombuffer(bytearray(digest), dtype=torch.uint8)
