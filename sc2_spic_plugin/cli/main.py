@@ -55,20 +55,24 @@ def run(
     seed: Annotated[int, typer.Option(help="of all random generators")] = 0,
     calibrate: Annotated[bool, typer.Option(help="recount the coding tables exactly after training")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace results that are in the folder")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with the training that stopped in the folder")
+    ] = False,
     values: Set = None,
 ) -> None:
     """Train and measure what a config describes."""
     from ..leaderboard import per_image_csv_path, render_console, write_per_image_csv
-    from .running import RunOptions, run_config
+    from .running import RunOptions, is_finished, run_config
 
     target = out / "result.json"
-    if target.exists() and not overwrite:
-        raise ConfigError(f"{target} exists; choose another --out, or pass --overwrite.")
-    measured = run_config(
-        config,
-        out,
-        RunOptions(test_only, checkpoint, protocol, device, precision, seed, calibrate, _overrides(values)),
+    options = RunOptions(
+        test_only, checkpoint, protocol, device, precision, seed, calibrate, _overrides(values), resume
     )
+    if not overwrite and is_finished(config, out, target, options):
+        console.print("this run is finished; --overwrite measures it again", soft_wrap=True)
+        typer.echo(str(target))
+        return
+    measured = run_config(config, out, options)
     result = measured.result()
     result.save(target, overwrite=True)
     write_per_image_csv(per_image_csv_path(target, measured.point.unit), measured.evaluation.rows())

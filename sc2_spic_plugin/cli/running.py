@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 from torch.utils.data import RandomSampler
 
+from ..configs import render_config, resolve_config
 from ..errors import ConfigError, nearest
 from ..leaderboard import Meta, Point, Protocol, ResultFile
 from ..leaderboard.evaluate import Evaluation, build_metric, evaluate
@@ -18,12 +20,13 @@ from ..training.build import BuiltConfig
 from ..training.calibrate import calibrate
 from ..training.checkpoint import load_model_checkpoint, replace_model
 from ..training.loop import CHECKPOINT, PRECISIONS, train
+from ..training.resume import STATE, SavedState, find_state
 from .opening import open_config
 from .original_network import original_network
 from .preparing import build_loader, calibration_loader
-from .progress import reporter
+from .progress import console, reporter
 
-__all__ = ["Measured", "RunOptions", "measure", "run_config"]
+__all__ = ["Measured", "RunOptions", "is_finished", "measure", "run_config"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class RunOptions:
         seed: of all random generators.
         calibrates: recount the coding tables over the training images after training.
         overrides: values to replace in the config, by dotted path.
+        resume: go on from the newest training state of the folder.
     """
 
     test_only: bool = False
@@ -49,6 +53,7 @@ class RunOptions:
     seed: int = 0
     calibrates: bool = True
     overrides: Mapping[str, Any] | None = None
+    resume: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
     """
     if options.precision not in PRECISIONS:
         raise ConfigError(f"unknown precision `{options.precision}`. {nearest(options.precision, PRECISIONS)}")
+    resumed = _state_to_resume(config, out, options) if options.resume else None
     _, text, built, about, protocol = open_config(
         config, out / "config.yaml", options.device, options.seed, options.protocol, options.overrides
     )
@@ -84,7 +90,8 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
             if checkpoint is not None:
                 load_model_checkpoint(checkpoint, built.model)
         else:
-            checkpoint = train(built, out, options.precision, progress.step)
+            facts = _facts(text, options)
+            checkpoint = train(built, out, options.precision, progress.step, resumed, facts)
             if options.calibrates and isinstance(built.model, SplitModel):
                 loader = calibration_loader(built)
                 calibrate(built.model, loader, device, lambda done: progress.step("tables", done, len(loader.dataset)))
@@ -140,6 +147,58 @@ def measure(built: BuiltConfig, protocol: Protocol, report: Any) -> Evaluation:
         lambda done: report("measuring", done, len(ids)),
         build_metric(protocol, list(getattr(dataset, "classes", None) or [])),
     )
+
+
+def is_finished(config: str | Path, out: Path, result: Path, options: RunOptions) -> bool:
+    """Returns whether a run to be resumed has its result; nothing is overwritten unasked.
+
+    Raises:
+        ConfigError: the folder holds another run's result, or a training that stopped and is not to be resumed.
+    """
+    if result.exists() and not options.resume:
+        raise ConfigError(f"{result} exists; choose another --out, or pass --overwrite.")
+    if result.exists():
+        _same_text(config, out, options)
+        return True
+    if (out / STATE).exists() and not (options.resume or options.test_only):
+        raise ConfigError(
+            f"{out / STATE} is of a training that stopped; pass --resume to go on, or --overwrite to begin anew."
+        )
+    return False
+
+
+def _same_text(config: str | Path, out: Path, options: RunOptions) -> str:
+    """Returns the text of a config, refusing any other than the one that `out` was run with."""
+    text = resolve_config(config).read_text()
+    text = render_config(text, options.overrides) if options.overrides else text
+    kept = out / "config.yaml"
+    if kept.is_file() and (before := kept.read_text()) != text:
+        pairs = zip_longest(before.splitlines(), text.splitlines(), fillvalue="")
+        line, (old, new) = next(((n, pair) for n, pair in enumerate(pairs, 1) if pair[0] != pair[1]), (0, ("", "")))
+        raise ConfigError(
+            f"{kept} is another config, first in line {line} (`{old.strip()}`, now `{new.strip()}`); resume with the "
+            "same config and --set values, or with that file itself, or choose another --out."
+        )
+    return text
+
+
+def _state_to_resume(config: str | Path, out: Path, options: RunOptions) -> SavedState:
+    if options.test_only:
+        raise ConfigError("--test-only trains nothing, so it resumes nothing; pass one of the two.")
+    saved = find_state(out)
+    saved.check(_facts(_same_text(config, out, options), options))
+    for path in saved.damaged:
+        console.print(f"{path} is damaged and is dropped; going on from the state before it", soft_wrap=True)
+    where = saved.position
+    place = f"the end of epoch {where.epoch + 1}" if where.finished else f"step {where.step} of epoch {where.epoch + 1}"
+    console.print(f"resuming from {saved.path}, {place}", soft_wrap=True)
+    return saved
+
+
+def _facts(text: str, options: RunOptions) -> dict[str, Any]:
+    """Returns what a training that is resumed must find unchanged."""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return {"config": digest, "seed": options.seed, "precision": options.precision}
 
 
 def _checkpoint_to_test(built: BuiltConfig, out: Path, options: RunOptions) -> Path | None:

@@ -96,7 +96,10 @@ def test_the_best_epoch_on_the_selection_images_is_kept_and_loaded(tmp_path: Pat
     assert_same(states[1], content["model"])
     last = torch.load(tmp_path / "last.pt", weights_only=True)
     assert_same(states[2], last["model"])
-    assert {"optimizer", "lr_scheduler", "generators", "epoch", "stage"} <= set(last) and last["epoch"] == 2
+    assert {"optimizer", "lr_scheduler", "generators"} <= set(last)
+    assert last["position"]["epoch"] == 2 and last["position"]["finished"] and last["position"]["best"] == 1.0
+    before = torch.load(tmp_path / "previous.pt", weights_only=True)
+    assert_same(states[1], before["model"])
 
 
 def test_the_last_stage_selects_afresh(tmp_path: Path, monkeypatch: Any) -> None:
