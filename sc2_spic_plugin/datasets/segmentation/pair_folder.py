@@ -3,17 +3,16 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
-
 from ...errors import DataError
-from ..reading import IMAGE_EXTENSIONS, check_root, find_images, read_image
-from .masks import LabelMap, read_mask
-from .pair_dataset import PairDataset, PairTransform
+from ..reading import IMAGE_EXTENSIONS, check_root, find_images
+from .file_pairs import FilePairs
+from .masks import LabelMap
+from .pair_dataset import PairTransform
 
 __all__ = ["PairFolder"]
 
 
-class PairFolder(PairDataset):
+class PairFolder(FilePairs):
     """Images in one folder, their masks in another, paired by path without the ending.
 
         ROOT/images/a.jpg       ROOT/images/street/b.png
@@ -76,23 +75,6 @@ class PairFolder(PairDataset):
             _refuse_single(folder / images, image_files, mask_files, "image", "mask")
             _refuse_single(folder / masks, mask_files, image_files, "mask", "image")
             self._masks = [folder / masks / mask_files[stem] for stem in stems]
-
-    def image(self, index: int) -> Image.Image:
-        """Returns one image (RGB).
-
-        Raises:
-            DataError: the file cannot be read.
-        """
-        return read_image(self._images[index])
-
-    def mask(self, index: int) -> Image.Image:
-        """Returns one mask (mode L) of class indices, 255 where void.
-
-        Raises:
-            DataError: the file cannot be read, or holds a label that is no class.
-        """
-        path = self._masks[index]
-        return self._labels(read_mask(path), path)
 
     def __repr__(self) -> str:
         """Returns the folder and the number of pairs."""

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from PIL import Image
 from torchvision.datasets.voc import DATASET_YEAR_DICT, VOCSegmentation
 
 from ...errors import ConfigError, DataError, nearest
-from ..reading import read_image
-from .masks import LabelMap, read_mask
-from .pair_dataset import PairDataset, PairTransform
+from .file_pairs import FilePairs
+from .masks import LabelMap
+from .pair_dataset import PairTransform
 
 __all__ = ["VOC_CLASSES", "VocSegmentation"]
 
@@ -40,7 +39,7 @@ VOC_CLASSES = (
 _IMAGE_SETS = ("train", "trainval", "val")
 
 
-class VocSegmentation(PairDataset):
+class VocSegmentation(FilePairs):
     """torchvision's `VOCSegmentation` as a set of pairs: 21 classes, borders void.
 
     The YAML that builds it:
@@ -99,23 +98,6 @@ class VocSegmentation(PairDataset):
         self._refuse_gaps(self._images)
         if labelled:
             self._refuse_gaps(self._masks)
-
-    def image(self, index: int) -> Image.Image:
-        """Returns one image (RGB).
-
-        Raises:
-            DataError: the file cannot be read.
-        """
-        return read_image(self._images[index])
-
-    def mask(self, index: int) -> Image.Image:
-        """Returns one mask (mode L) of class indices, 255 where void.
-
-        Raises:
-            DataError: the file cannot be read, or holds a label that is no class.
-        """
-        path = self._masks[index]
-        return self._labels(read_mask(path), path)
 
     def _what_is_missing(self, reason: str) -> str:
         """Returns the message for a set that is not whole."""
