@@ -9,8 +9,7 @@ from torchvision.transforms import InterpolationMode, functional
 
 from ...errors import ConfigError
 from .conversion import as_pil_pair
-from .masks import VOID_LABEL
-from .resizing import crop_size, interpolation_mode, resize_pair
+from .resizing import crop_size, interpolation_mode, pad_pair, resize_pair
 
 __all__ = ["PairRandomCrop", "PairRandomHorizontalFlip", "PairRandomResize"]
 
@@ -96,7 +95,7 @@ class PairRandomCrop:
         height, width = self.size
         sides = [0, 0, max(width - mask.width, 0), max(height - mask.height, 0)]
         if any(sides):
-            image, mask = functional.pad(image, sides, fill=0), functional.pad(mask, sides, fill=VOID_LABEL)
+            image, mask = pad_pair(image, mask, sides)
         left, top = _draw_integer(0, mask.width - width), _draw_integer(0, mask.height - height)
         box = (left, top, left + width, top + height)
         return image.crop(box), mask.crop(box)

@@ -10,7 +10,7 @@ from ...errors import ConfigError, nearest
 from .conversion import as_pil_pair
 from .masks import VOID_LABEL
 
-__all__ = ["PairCenterCrop", "PairResize", "crop_size", "interpolation_mode", "resize_pair"]
+__all__ = ["PairCenterCrop", "PairResize", "crop_size", "interpolation_mode", "pad_pair", "resize_pair"]
 
 
 def interpolation_mode(interpolation: str | InterpolationMode) -> InterpolationMode:
@@ -93,6 +93,11 @@ class PairResize:
         return f"{type(self).__name__}(size={self.size}, interpolation={self.interpolation.value!r})"
 
 
+def pad_pair(image: Image.Image, mask: Image.Image, sides: list[int]) -> tuple[Image.Image, Image.Image]:
+    """Adds pixels that count for nothing, image 0 and mask void: left, top, right, bottom."""
+    return functional.pad(image, sides, fill=0), functional.pad(mask, sides, fill=VOID_LABEL)
+
+
 class PairCenterCrop:
     """Cuts out the middle, as torchvision's `CenterCrop` does; where a picture is smaller, image 0 and mask void."""
 
@@ -111,7 +116,7 @@ class PairCenterCrop:
         missing_x, missing_y = max(width - mask.width, 0), max(height - mask.height, 0)
         if missing_x or missing_y:
             sides = [missing_x // 2, missing_y // 2, missing_x - missing_x // 2, missing_y - missing_y // 2]
-            image, mask = functional.pad(image, sides, fill=0), functional.pad(mask, sides, fill=VOID_LABEL)
+            image, mask = pad_pair(image, mask, sides)
         return functional.center_crop(image, [height, width]), functional.center_crop(mask, [height, width])
 
     def __repr__(self) -> str:

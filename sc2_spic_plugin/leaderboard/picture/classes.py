@@ -36,7 +36,7 @@ def draw_classes(comparison: Comparison) -> Canvas:
     canvas.image(comparison.image, MARGIN, top + _TITLE, width * scale, height * scale, "bicubic")
 
     before, after = first_classes(comparison.before), first_classes(comparison.after)
-    colours = dict(zip(dict.fromkeys(before + after), BAR_COLOURS, strict=False))
+    colours = dict(zip(dict.fromkeys(before + after), BAR_COLOURS, strict=False))  # ten colours, at most ten classes
     lists = (
         ("Original network", before, comparison.before),
         (f"After {comparison.payload_bytes:,} bytes", after, comparison.after),
