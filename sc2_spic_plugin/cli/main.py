@@ -61,7 +61,7 @@ def run(
     values: Set = None,
 ) -> None:
     """Train and measure what a config describes."""
-    from ..leaderboard import per_image_csv_path, render_console, write_per_image_csv
+    from ..leaderboard import render_console
     from .running import RunOptions, is_finished, run_config
 
     target = out / "result.json"
@@ -72,10 +72,7 @@ def run(
         console.print("this run is finished; --overwrite measures it again", soft_wrap=True)
         typer.echo(str(target))
         return
-    measured = run_config(config, out, options)
-    result = measured.result()
-    result.save(target, overwrite=True)
-    write_per_image_csv(per_image_csv_path(target, measured.point.unit), measured.evaluation.rows())
+    result = run_config(config, out, options).save(target)
     for table in render_console([result], width=console.width):
         console.print(table)
     typer.echo(str(target))

@@ -1,21 +1,24 @@
 """Running one config from training to measured point: what `sc2-spic run` and the demo share."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 from torch.utils.data import RandomSampler
 
+from ..coding import StaticCoder
 from ..configs import render_config, resolve_config
 from ..errors import ConfigError, nearest
-from ..leaderboard import Meta, Point, Protocol, ResultFile
-from ..leaderboard.evaluate import Evaluation, build_metric, evaluate
+from ..leaderboard import Meta, Point, Protocol, ResultFile, per_image_csv_path, write_per_image_csv
+from ..leaderboard.evaluate import Evaluation, build_metric, evaluate, evaluate_units
+from ..leaderboard.evaluation import Metric
 from ..models import SplitModel
 from ..ops import file_digest
+from ..training import SpicModel
 from ..training.build import BuiltConfig
 from ..training.calibrate import calibrate
 from ..training.checkpoint import load_model_checkpoint, replace_model
@@ -26,7 +29,7 @@ from .original_network import original_network
 from .preparing import build_loader, calibration_loader
 from .progress import console, reporter
 
-__all__ = ["Measured", "RunOptions", "is_finished", "measure", "run_config"]
+__all__ = ["Measured", "MeasuredPoint", "RunOptions", "is_finished", "measure", "run_config"]
 
 
 @dataclass(frozen=True)
@@ -56,19 +59,39 @@ class RunOptions:
     resume: bool = False
 
 
+class MeasuredPoint(NamedTuple):
+    """An operating point and what was measured on each image."""
+
+    point: Point
+    evaluation: Evaluation
+
+
 @dataclass(frozen=True)
 class Measured:
-    """A measured operating point with what belongs beside it."""
+    """What a run measured: one point, or one for each unit of a bank, with what belongs beside them."""
 
     name: str
     description: str
-    point: Point
+    points: Sequence[MeasuredPoint]
     meta: Meta
-    evaluation: Evaluation
 
-    def result(self) -> ResultFile:
-        """Returns the result file of this one point."""
-        return ResultFile(self.name, self.description, [self.point], self.meta)
+    @property
+    def point(self) -> Point:
+        """The first point; the only one but for a bank."""
+        return self.points[0].point
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """What was measured for the first point."""
+        return self.points[0].evaluation
+
+    def save(self, path: Path) -> ResultFile:
+        """Writes the result file, in place of what is there, and a per-image table for each point beside it."""
+        result = ResultFile(self.name, self.description, [each.point for each in self.points], self.meta)
+        result.save(path, overwrite=True)
+        for each in self.points:
+            write_per_image_csv(per_image_csv_path(path, each.point.unit), each.evaluation.rows())
+        return result
 
 
 def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
@@ -91,62 +114,78 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
                 load_model_checkpoint(checkpoint, built.model)
         else:
             facts = _facts(text, options)
+            if isinstance(built.model, SpicModel):  # counted exactly below, or as training goes
+                built.model.observes = not options.calibrates
             checkpoint = train(built, out, options.precision, progress.step, resumed, facts)
             if options.calibrates and isinstance(built.model, SplitModel):
                 loader = calibration_loader(built)
                 calibrate(built.model, loader, device, lambda done: progress.step("tables", done, len(loader.dataset)))
                 replace_model(checkpoint, checkpoint, built.model)
-        evaluation = measure(built, protocol, progress.step)
-    point = evaluation.point(
-        about.get("unit") or about["name"],
-        config_sha256=hashlib.sha256(text.encode()).hexdigest(),
-        checkpoint_sha256=None if checkpoint is None else file_digest(checkpoint),
-        seed=options.seed,
-        extra=_shipped(built.model),
-    )
-    name, digest = original_network(built)
+        evaluations = measure(built, protocol, progress.step)
+    digest = None if checkpoint is None else file_digest(checkpoint)
+    points = [
+        MeasuredPoint(
+            evaluation.point(
+                about.get("unit") or about["name"] if len(evaluations) == 1 else unit,
+                config_sha256=hashlib.sha256(text.encode()).hexdigest(),
+                checkpoint_sha256=digest,
+                seed=options.seed,
+                extra=_shipped(built.model, unit),
+            ),
+            evaluation,
+        )
+        for unit, evaluation in evaluations.items()
+    ]
+    network, network_digest = original_network(built)
     model = built.model
     meta = Meta.collect(
         task=protocol.task,
         dataset=about["dataset"],
         protocol=protocol.name,
         protocol_sha256=protocol.sha256,
-        network=name,
-        network_sha256=digest,
+        network=network,
+        network_sha256=network_digest,
         method=about["method"],
         supervision=about.get("supervision"),
         cut=model.cut if isinstance(model, SplitModel) else None,
         bypassed=isinstance(model, SplitModel) and model.bypassed,
-        samples=len(evaluation.images),
+        samples=len(points[0].evaluation.images),
     )
-    return Measured(about["name"], about.get("description") or "", point, meta, evaluation)
+    return Measured(about["name"], about.get("description") or "", points, meta)
 
 
-def _shipped(model: nn.Module) -> dict[str, int]:
-    """Returns what a SPIC unit adds to the network on both sides: parameters, and bytes of its tables."""
+def _shipped(model: nn.Module, unit: str) -> dict[str, int | float | str]:
+    """Returns what a SPIC unit adds to the network on both sides, parameters and bytes of its tables, and its kind."""
     if not isinstance(model, SplitModel):
         return {}
-    parameters = sum(parameter.numel() for parameter in model.unit.parameters())
-    return {"unit_parameters": parameters, "table_bytes": model.symbol_tables.coder.table_bytes}
+    parameters = sum(parameter.numel() for parameter in model.units[unit].parameters())
+    coder: StaticCoder = model.tables[unit].coder  # type: ignore[assignment]
+    return {"unit_parameters": parameters, "table_bytes": coder.table_bytes}
 
 
-def measure(built: BuiltConfig, protocol: Protocol, report: Any) -> Evaluation:
-    """Evaluates the built model on the protocol's report images, batched as the config's test loader says."""
+def measure(built: BuiltConfig, protocol: Protocol, report: Any) -> dict[str, Evaluation]:
+    """Evaluates the built model on the protocol's report images, batched as the config's test loader says.
+
+    Returns:
+        What was measured, by unit; one entry, called "" where the model has no units.
+    """
     loader = build_loader(built, built.config["test"]["test_data_loader"])
     if isinstance(loader.sampler, RandomSampler):
         raise ConfigError("the test loader draws images at random; use torch.utils.data.SequentialSampler.")
     dataset = loader.dataset
     ids = list(getattr(dataset, "ids", None) or [str(index) for index in range(len(dataset))])
     denominator = protocol.denominator
-    return evaluate(
-        built.model,
-        loader,
-        ids,
-        None if isinstance(denominator, str) else denominator,
-        built.device,
-        lambda done: report("measuring", done, len(ids)),
-        build_metric(protocol, list(getattr(dataset, "classes", None) or [])),
-    )
+    pixels = None if isinstance(denominator, str) else denominator
+
+    def progress(done: int) -> None:
+        report("measuring", done, len(ids))
+
+    def build() -> Metric:
+        return build_metric(protocol, list(getattr(dataset, "classes", None) or []))
+
+    if isinstance(built.model, SplitModel):
+        return evaluate_units(built.model, loader, ids, pixels, built.device, progress, build)
+    return {"": evaluate(built.model, loader, ids, pixels, built.device, progress, build())}
 
 
 def is_finished(config: str | Path, out: Path, result: Path, options: RunOptions) -> bool:

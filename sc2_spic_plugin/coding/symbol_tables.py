@@ -86,6 +86,11 @@ class SymbolTables(nn.Module):
         return bool((self.frequencies[0, 0] > 0).item())
 
     @property
+    def has_counts(self) -> bool:
+        """Whether the histogram holds anything."""
+        return bool((self.histogram.any() | self.channel_histogram.any()).item())
+
+    @property
     def coder(self) -> StaticCoder:
         """The coder of the current tables; the same object until they change.
 
@@ -132,12 +137,12 @@ class SymbolTables(nn.Module):
         """
         if bool(self.calibrated.item()) and not force:
             return False
-        counts, at_channels = self.histogram.double().cpu(), self.channel_histogram.double().cpu()
-        if not (counts.any() or at_channels.any()):
+        if not self.has_counts:
             raise TableError(
                 "the histogram is empty, no symbols were observed: train the unit, "
                 "or run `sc2-spic calibrate` on training images"
             )
+        counts, at_channels = self.histogram.double().cpu(), self.channel_histogram.double().cpu()
         images = float(counts.sum() + at_channels.sum()) / (self.channels * math.prod(self.latent_size))
         scale = 1.0 if self.training_images is None else min(1.0, self.training_images / images)
         self._build(counts * scale, at_channels * scale)

@@ -14,6 +14,8 @@ _MODEL = (
     "quantized", "update_before_ckpt",
 )  # fmt: skip
 _SPIC = ("spic_classifier", "spic_segmenter")
+_BANK = {"unit": None, "unit_name": "unit", "units": None, "rate_estimator": None}
+"""Arguments that describe a model's units, with their defaults."""
 
 
 def unknown_keys(mapping: Mapping[str, Any], known: tuple[str, ...], where: str) -> Iterator[str]:
@@ -62,26 +64,33 @@ def _spic_model(where: str, function: str, kwargs: Mapping[str, Any]) -> Iterato
     from ..models.network import NETWORK_KEYS
     from ..models.split_model import SplitModel
     from ..rate_estimators import RATE_ESTIMATORS
+    from ..training.bank_plan import read_bank
     from ..training.student import SpicModel
 
     chosen = ("outputs", "uses_aux") if function == "spic_classifier" else ("outputs",)
-    known = dict.fromkeys((*parameter_names(SpicModel, "split"), *parameter_names(SplitModel, "units")))
+    known = dict.fromkeys((*parameter_names(SpicModel, "split"), *parameter_names(SplitModel)))
     for key in chosen:  # by the function itself
         known.pop(key, None)
     yield from unknown_keys(kwargs, tuple(known), where)
-    yield from (f"`{where}` needs `{key}`." for key in ("network", "cut", "unit") if key not in kwargs)
-    estimator = kwargs.get("rate_estimator") or {"key": "static_table"}
+    yield from (f"`{where}` needs `{key}`." for key in ("network", "cut") if key not in kwargs)
+    estimators: list[Any] = []
+    units: list[tuple[str, Any]] = []
+    try:
+        bank = read_bank(*(kwargs.get(key, default) for key, default in _BANK.items()))
+        units = [(name, plan.unit) for name, plan in bank.items()]
+        estimators = [str(plan.rate_estimator["key"]) for plan in bank.values()]
+    except ConfigError as error:
+        yield f"{where}: {error}"
     checks: list[Callable[[], Any]] = [
-        lambda: checked_unit("unit", kwargs.get("unit", {"latent_channels": 1})),
+        *(lambda name=name, unit=unit: checked_unit(name, unit) for name, unit in units),  # type: ignore[misc]
         lambda: checked_analysis(kwargs.get("analysis_config") or {}),
         lambda: check_keys(kwargs.get("network", {}), NETWORK_KEYS, "`network`"),
-        lambda: check_keys(estimator, ("key", "kwargs"), "`rate_estimator`"),
     ]
     for check in checks:
         try:
             check()
         except ConfigError as error:
             yield f"{where}: {error}"
-    key = str(estimator.get("key")) if isinstance(estimator, Mapping) else ""
-    if key not in RATE_ESTIMATORS:
-        yield f"unknown rate estimator `{key}` in {where}. {nearest(key, RATE_ESTIMATORS)}"
+    for key in dict.fromkeys(estimators):
+        if key not in RATE_ESTIMATORS:
+            yield f"unknown rate estimator `{key}` in {where}. {nearest(key, RATE_ESTIMATORS)}"

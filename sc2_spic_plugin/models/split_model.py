@@ -1,6 +1,6 @@
 """A frozen network cut at one tensor with units at the cut: the model that encodes and decodes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from .cut import cut_network
 from .encoded_batch import EncodedBatch
 from .frozen import freeze_network
 from .made_for import check_made_for, digest_of_cut, digest_tensor
+from .own_draws import draw_base, own_draws
 from .received_batch import read_payloads
 
 __all__ = ["SplitModel"]
@@ -71,7 +72,7 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         self.analyzes_after_compress = analyzes_after_compress
         if not units:
             raise ConfigError("a split model needs at least one unit; give `unit` in the config.")
-        self.cut = cut
+        self.cut, self.input_size = cut, tuple(input_size)
         self.published = None if published_table is None else PublishedTable.load(Path(published_table))
         digest = tensors_digest(network.state_dict())
         example = example_input(input_size if proof_size is None else proof_size)
@@ -100,9 +101,11 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         check_keys(table_options, parameter_names(SymbolTables, "channels", "latent_size"), "`tables`")
         self.units, self.tables = nn.ModuleDict(), nn.ModuleDict()
         self.unit_arguments: dict[str, dict[str, Any]] = {}
+        self.draw_base = draw_base()
         for name, kwargs in units.items():
             arguments = {"output_activation": activation, **checked_unit(name, kwargs)}
-            unit = BottleneckUnit(features.shape[1], **arguments)
+            with own_draws(self.draw_base, name):
+                unit = BottleneckUnit(features.shape[1], **arguments)
             latent_size = unit.latent_size(self.feature_size)
             self.add_unit(name, unit, SymbolTables(unit.latent_channels, latent_size, **table_options), arguments)
         self.active = next(iter(self.units))
@@ -136,6 +139,10 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         """Runs the front-end: features (B, C, H, W) and what crosses with them."""
         return run_front_end(self.front_end, image)
 
+    def _image_size(self, image: Tensor) -> tuple[int, int]:
+        """Returns the images' height and width."""
+        return image.shape[-2], image.shape[-1]
+
     @property
     def unit(self) -> BottleneckUnit:
         """The active unit."""
@@ -167,11 +174,15 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
     def update(self, **kwargs: Any) -> None:
         """Makes the coding tables ready; from then on eval-mode `forward` goes through real bytes.
 
+        Units beside the active one that never saw an image, as where the stock harness trains one of a bank, are left
+        without tables; coding with them raises TableError.
+
         Raises:
-            TableError: nothing was counted yet; train, or run `sc2-spic calibrate`.
+            TableError: nothing was counted yet for the active unit; train, or run `sc2-spic calibrate`.
         """
-        for tables in self.tables.values():
-            tables.update()  # type: ignore[operator]
+        for name, tables in self.tables.items():
+            if name == self.active or tables.has_counts or tables.is_ready:  # type: ignore[operator]
+                tables.update()  # type: ignore[operator]
         self.bottleneck_updated = True
 
     def get_aux_module(self, **kwargs: Any) -> nn.Module | None:
@@ -194,14 +205,18 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         name = self.active if unit is None else self._known(unit)
         if unit is not None and self.units[name].training:  # leaving and entering that mode is not for many threads
             raise ConfigError(f"unit `{name}` is in training mode; call `eval()` before encoding by unit.")
-        features, crossing = self._split_front(image)
+        return self._encode_features(*self._split_front(image), name, self._image_size(image))
+
+    def _encode_features(
+        self, features: Tensor, crossing: Crossing, name: str, image_size: tuple[int, int]
+    ) -> EncodedBatch:
         symbols = self.units[name].encode(features).cpu()  # type: ignore[operator]
         coder: StaticCoder = self.tables[name].coder  # type: ignore[assignment]
         codes = [coder.encode(symbols_of_image) for symbols_of_image in symbols]
         index = self.unit_indices[name]
         all_sizes = (features.shape[-2], features.shape[-1], *self.crossing.sizes(crossing))
         if self.crossing.refuses(all_sizes):
-            raise ConfigError(self.crossing.refusal(image.shape[-2], image.shape[-1]))
+            raise ConfigError(self.crossing.refusal(*image_size))
         payloads = [pack_payload(Payload(index, all_sizes, code), self.default_sizes) for code in codes]
         return EncodedBatch(
             payloads,
@@ -256,15 +271,29 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
             features, crossing = self._split_front(image)
             size, unit = (features.shape[-2], features.shape[-1]), self.unit
             return self.back_end(unit.decode(unit.encode(features), size), *crossing)
-        encoded = self.encode_batch(image)
+        return self._answer(*self._split_front(image), self.active, self._image_size(image))
+
+    @torch.no_grad()
+    def answers(self, image: Tensor) -> Iterator[tuple[str, Any]]:
+        """Yields each unit's name and the network's output from that unit's decoded bytes; one front-end pass for all.
+
+        Each is coded, and handed to the analyzers, when it is asked for.
+
+        Args:
+            image: (B, 3, H, W).
+        """
+        features, crossing = self._split_front(image)
+        for name in self.units:
+            yield name, self._answer(features, crossing, name, self._image_size(image))
+
+    def _answer(self, features: Tensor, crossing: Crossing, name: str, image_size: tuple[int, int]) -> Any:
+        """Codes features into bytes, has them analyzed, and returns the output from what was decoded."""
+        encoded = self._encode_features(features, crossing, name, image_size)
         strings, shape = [encoded.payloads], torch.Size(encoded.latent_size)
         if self.analyzes_after_compress and self.activated_analysis:
             details: dict[str, Any] = {} if encoded.columns is None else {"columns": encoded.columns}
             self.analyze(
-                {"strings": strings, "shape": shape},
-                code_bytes=encoded.code_bytes,
-                image_size=(image.shape[-2], image.shape[-1]),
-                **details,
+                {"strings": strings, "shape": shape}, code_bytes=encoded.code_bytes, image_size=image_size, **details
             )
         return self.decode(strings, shape, encoded.bypass)
 

@@ -182,7 +182,7 @@ def drop_unit(model: SplitModel, name: str) -> dict[str, int]:
         raise ConfigError(f"no unit `{name}`. {nearest(name, list(model.units))}")
     if len(model.units) == 1:
         raise ConfigError(f"`{name}` is the bank's last unit; load another one before dropping it.")
-    for parts in (model.units, model.tables, getattr(model, "rate_estimators", {})):
+    for parts in (model.units, model.tables, getattr(model, "rate_estimators", {}), getattr(model, "rate_weights", {})):
         if name in parts:
             del parts[name]
     del model.unit_arguments[name]

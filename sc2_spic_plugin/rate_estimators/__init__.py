@@ -1,6 +1,6 @@
 """Rate estimators, used in training only: how many bits a latent (y / Q) would cost."""
 
-from .base import RateEstimate, RateEstimator
+from .base import RateEstimate, RateEstimator, has_aux_loss
 from .build import RATE_ESTIMATORS, build_rate_estimator
 from .factorized import FactorizedRateEstimator
 from .l1 import L1RateEstimator
@@ -18,4 +18,5 @@ __all__ = [
     "ScaleHyperpriorRateEstimator",
     "StaticTableRateEstimator",
     "build_rate_estimator",
+    "has_aux_loss",
 ]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..errors import ConfigError
 from .noise import NoiseSource
 
-__all__ = ["RateEstimate", "RateEstimator"]
+__all__ = ["RateEstimate", "RateEstimator", "has_aux_loss"]
 
 
 class RateEstimate(NamedTuple):
@@ -105,3 +105,8 @@ class RateEstimator(nn.Module, ABC):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.noise.seed)
             yield
+
+
+def has_aux_loss(estimator: RateEstimator) -> bool:
+    """Returns whether an estimator has a quantile loss to be added to each step."""
+    return type(estimator).aux_loss is not RateEstimator.aux_loss

@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..errors import DataError
 from ..models import SplitModel
+from .batches import to_device
+from .stored_features import StoredFeatures
 
 __all__ = ["calibrate"]
 
@@ -18,10 +21,10 @@ def calibrate(
     device: torch.device,
     report: Callable[[int], None] = lambda _images: None,
 ) -> int:
-    """Counts the active unit's symbols over images and replaces its tables.
+    """Counts the symbols of every unit over images, from one pass of the front-end, and replaces their tables.
 
     Args:
-        model: the model; its network and unit stay as they are.
+        model: the model; its network and units stay as they are.
         batches: image batches (B, 3, H, W), or tuples that start with one or with a list of them; labels are not read.
         device: where the model is.
         report: called with the number of images counted so far.
@@ -33,17 +36,19 @@ def calibrate(
         DataError: there was no image.
     """
     model.eval()
-    tables = model.symbol_tables
-    tables.start_calibration()
+    for tables in model.tables.values():
+        tables.start_calibration()  # type: ignore[operator]
     images = 0
     for batch in batches:
-        first = batch[0] if isinstance(batch, tuple | list) else batch
+        first = batch if isinstance(batch, Tensor | StoredFeatures) else batch[0]
         for image in first if isinstance(first, list) else [first]:
-            features, _ = model._split_front(image.to(device))
-            tables.count(model.unit.encode(features))
-            images += len(image)
+            features, _ = model._split_front(to_device(image, device))
+            for name, unit in model.units.items():
+                model.tables[name].count(unit.encode(features))  # type: ignore[operator]
+            images += len(features)
         report(images)
     if images == 0:
         raise DataError("there was no image to calibrate on; check the data set's folder.")
-    tables.finish_calibration()
+    for tables in model.tables.values():
+        tables.finish_calibration()  # type: ignore[operator]
     return images

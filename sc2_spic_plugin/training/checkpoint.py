@@ -1,21 +1,27 @@
 """Checkpoints: written whole or not at all, in the layout that sc2bench's scripts load."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import CheckpointError
 from ..models.network import load_torch_file, read_state_dict
 from ..ops import write_atomic
 
-__all__ = ["load_model_checkpoint", "replace_model", "save_model_checkpoint"]
+__all__ = ["load_model_checkpoint", "replace_model", "save_model_checkpoint", "save_state_checkpoint"]
 
 
 def save_model_checkpoint(path: Path, model: nn.Module, best_value: float) -> Path:
     """Writes what evaluation needs: `model` (units, tables, digests) and `best_value`."""
-    state = {"model": model.state_dict(), "best_value": best_value}
-    return write_atomic(path, lambda file: torch.save(state, file))
+    return save_state_checkpoint(path, model.state_dict(), best_value)
+
+
+def save_state_checkpoint(path: Path, state: Mapping[str, Tensor], best_value: float) -> Path:
+    """Writes a model's state as `save_model_checkpoint` does."""
+    content = {"model": state, "best_value": best_value}
+    return write_atomic(path, lambda file: torch.save(content, file))
 
 
 def replace_model(source: Path, target: Path, model: nn.Module) -> Path:

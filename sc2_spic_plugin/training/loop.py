@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sc2bench.models.backbone import UpdatableBackbone
-from sc2bench.models.segmentation.base import UpdatableSegmentationModel
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from ..errors import ConfigError, DataError, SpicError, TrainingError
 from ..models import SplitModel
+from .batches import to_device
 from .build import BuiltConfig
-from .checkpoint import load_model_checkpoint, save_model_checkpoint
+from .checkpoint import load_model_checkpoint
 from .resume import (
     Position,
     SavedState,
@@ -28,12 +27,15 @@ from .resume import (
     save_state,
     set_generators,
 )
+from .selection import Selection
+from .steps import BankStep, HostStep, build_step
 
 __all__ = ["CHECKPOINT", "PRECISIONS", "train"]
 
 CHECKPOINT = "checkpoint.pt"
 SAVE_EVERY = 600.0
 PRECISIONS = ("fp32", "bf16")
+_STEPS_UNSEEN = 32
 Report = Callable[[str, int, int], None]
 
 
@@ -99,7 +101,6 @@ def train(
     else:
         restore(resumed, built.model, box)
         now = resumed.position
-        now.saved &= checkpoint.is_file()
         for path in resumed.damaged:  # or the next state would push the good one out
             path.unlink()
         if now.finished:
@@ -108,45 +109,51 @@ def train(
                 box.post_epoch_process()
         else:
             restart = resumed
+    taker = build_step(box, built.model)
+    selection = Selection(built.model, taker.names, checkpoint, now.best)
     epoch_to_update, written = train_config.get("epoch_to_update"), time.monotonic()
 
-    def stop(loss: float, where: str) -> TrainingError:
-        kept = f"the last good checkpoint is {checkpoint}" if now.saved else "no checkpoint was made yet"
+    def stop(loss: float, unit: str, where: str) -> TrainingError:
+        kept = f"the last good checkpoint is {checkpoint}" if selection.best_is_saved else "no checkpoint was made yet"
         return TrainingError(
-            f"the loss is {loss} {where}; {kept}. Lower the learning rate or the rate weight, or train in fp32."
+            f"the loss{f' of unit `{unit}`' if unit else ''} is {loss} {where}; {kept}. Lower the learning rate or the "
+            "rate weight, or train in fp32."
         )
 
     def save() -> None:
         nonlocal written
+        now.best = selection.best
         save_state(out, built.model, box, now, facts or {})
         written = time.monotonic()
 
     for epoch in range(now.epoch + now.finished, box.num_epochs):
         box.pre_epoch_process(epoch=epoch)
         if getattr(box, "stage_number", 1) != now.stage:
-            now.best, now.stage = math.inf, box.stage_number
+            now.stage = box.stage_number
+            selection.start_stage()
         if epoch == epoch_to_update and not now.updated:
             built.model.update()  # type: ignore[operator]
             now.updated = True
         label = f"epoch {epoch + 1}/{box.num_epochs}"
         if restart is None:
             now.epoch, now.step, now.finished, now.began = epoch, 0, False, get_generators(built.model)
-        for loss, step, total in _epoch(box, built, precision, now.updated, restart):
-            if loss is None:  # the step was taken
+        for losses, step, total in _epoch(taker, box, built, precision, now.updated, restart):
+            if losses is None:  # the step was taken
                 now.step = step
                 if step < total and time.monotonic() - written >= save_every:
                     save()
                 continue
-            if not math.isfinite(loss):
-                raise stop(loss, f"in {label}, step {step}")
-            report(f"{label}  loss {loss:.3f}", epoch * total + step, box.num_epochs * total)
+            for unit, loss in losses.items():
+                if not math.isfinite(loss):
+                    raise stop(loss, unit, f"in {label}, step {step}")
+            mean = sum(losses.values()) / len(losses)
+            report(f"{label}  loss {mean:.3f}", epoch * total + step, box.num_epochs * total)
         restart = None
-        value = _held_out_value(box, built.model, precision)
-        if not math.isfinite(value):
-            raise stop(value, f"on the selection images after {label}")
-        if value < now.best or not now.saved:
-            now.best, now.saved = value, True
-            save_model_checkpoint(checkpoint, built.model, value)
+        values = _held_out_values(taker, box, built.model, precision)
+        for unit, value in values.items():
+            if not math.isfinite(value):
+                raise stop(value, unit, f"on the selection images after {label}")
+        selection.offer(values)
         now.finished, now.began = True, None
         save()
         box.post_epoch_process()
@@ -163,33 +170,45 @@ def _autocast(device: torch.device, precision: str) -> contextlib.AbstractContex
 
 
 def _epoch(
-    box: Any, built: BuiltConfig, precision: str, updated: bool, restart: SavedState | None = None
-) -> Iterator[tuple[float | None, int, int]]:
+    taker: HostStep | BankStep,
+    box: Any,
+    built: BuiltConfig,
+    precision: str,
+    updated: bool,
+    restart: SavedState | None = None,
+) -> Iterator[tuple[dict[str, float] | None, int, int]]:
     """Runs an epoch, or the rest of it, as sc2bench's scripts do.
 
     Yields:
-        For each step twice (loss, step, steps in all): before the step is taken, and after it with None as loss.
+        For each step twice (losses by unit, step, steps in all): before the step is taken, and after it with None.
+        On a GPU, which must not be waited for, losses come every so many steps.
     """
-    model = built.model
-    aux_module: Any = None
-    updatable = isinstance(model, UpdatableBackbone | UpdatableSegmentationModel)
-    if updatable and not (updated or model.bottleneck_updated):
-        aux_module = model.get_aux_module()  # type: ignore[operator]
     total = len(box.train_data_loader)
-    batches = _batches(box, model, restart)
+    batches = _batches(box, built.model, restart)
+    seen: list[dict[str, Tensor]] = []
     for step, (batch, targets, supplement) in enumerate(
         batches, start=1 if restart is None else restart.position.step + 1
     ):
-        batch, targets = _to(batch, built.device), _to(targets, built.device)
+        batch, targets = to_device(batch, built.device), to_device(targets, built.device)
         if isinstance(supplement, tuple):  # of a collate function for images and masks
             supplement = default_collate(list(supplement))
         with _autocast(built.device, precision):
-            loss = box.forward_process(batch, targets, supplement)
-        yield float(loss.detach()), step, total
-        if aux_module is not None:
-            aux_module.aux_loss().backward()
-        box.post_forward_process(loss)
-        yield None, step, total
+            losses, left = taker.forward(batch, targets, supplement)
+        seen.append(losses)
+        if built.device.type == "cpu" or len(seen) == _STEPS_UNSEEN or step == total:
+            yield _worst(seen), step, total
+            seen = []
+        taker.take(left, updated)
+        if not seen:
+            yield None, step, total
+
+
+def _worst(seen: list[dict[str, Tensor]]) -> dict[str, float]:
+    """Returns each unit's last loss, or one that is not finite if there was any."""
+    stacked = torch.stack([torch.stack([losses[name].float() for name in losses]) for losses in seen]).cpu()
+    broken = ~torch.isfinite(stacked)
+    rows = torch.where(broken.any(0), broken.int().argmax(0), len(seen) - 1)
+    return {name: float(stacked[rows[column], column]) for column, name in enumerate(seen[0])}
 
 
 def _batches(box: Any, model: nn.Module, restart: SavedState | None) -> Iterator[Any]:
@@ -207,27 +226,24 @@ def _batches(box: Any, model: nn.Module, restart: SavedState | None) -> Iterator
     return batches
 
 
-def _to(value: Any, device: torch.device) -> Any:
-    return value.to(device) if isinstance(value, Tensor) else value
-
-
 @torch.no_grad()
-def _held_out_value(box: Any, model: nn.Module, precision: str) -> float:
-    """Returns the criterion, averaged over the selection images, in eval mode; it never goes through real bytes."""
+def _held_out_values(taker: HostStep | BankStep, box: Any, model: nn.Module, precision: str) -> dict[str, float]:
+    """Returns the criterion by unit, averaged over the selection images, in eval mode; never through real bytes."""
     module = box.student_model if hasattr(box, "student_model") else box.model
     module.eval()
     was_updated = getattr(model, "bottleneck_updated", False)
     if isinstance(model, SplitModel):
         model.bottleneck_updated = False
-    total, count = 0.0, 0
+    totals, count = dict.fromkeys(taker.names, 0.0), 0
     for batch, targets in box.val_data_loader:
-        batch, targets = _to(batch, box.device), _to(targets, box.device)
+        batch, targets = to_device(batch, box.device), to_device(targets, box.device)
         with _autocast(box.device, precision):
-            loss = box.forward_process(batch, targets, None)
-        total += float(loss) * len(targets)
+            values = taker.values(batch, targets, None)
+        for name, value in values.items():
+            totals[name] += float(value) * len(targets)
         count += len(targets)
     if isinstance(model, SplitModel):
         model.bottleneck_updated = was_updated
     if count == 0:
         raise DataError("there is no image to select a checkpoint with; check the data set of `val_data_loader`.")
-    return total / count
+    return {name: total / count for name, total in totals.items()}

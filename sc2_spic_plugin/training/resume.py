@@ -3,7 +3,7 @@
 import random
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 STATE, PREVIOUS = "last.pt", "previous.pt"
-_LAYOUT = 1
+_LAYOUT = 2
 _TABLES = ("_quantized_cdf", "_offset", "_cdf_length", "scale_table")
 
 
@@ -44,8 +44,7 @@ class Position:
         step: how many of its steps were taken.
         finished: whether the epoch is over, selection included.
         stage: number of the stage, from 1.
-        best: the best value of this stage.
-        saved: whether there is a best checkpoint.
+        best: the best value of this stage, by unit; empty while there is no best checkpoint.
         updated: whether `epoch_to_update` has come.
         began: the random generators when the epoch's batches began; None once it is finished.
     """
@@ -54,8 +53,7 @@ class Position:
     step: int = 0
     finished: bool = True
     stage: int = 1
-    best: float = float("inf")
-    saved: bool = False
+    best: dict[str, float] = field(default_factory=dict)
     updated: bool = False
     began: dict[str, Any] | None = None
 

@@ -1,24 +1,44 @@
 """The model a config trains: a split model joined with a rate estimator and its own frozen teacher."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ..coding import SymbolTables
 from ..errors import ConfigError, CutError, nearest
+from ..layers import BottleneckUnit
 from ..models import SplitModel, cut_network
 from ..models.arguments import check_keys, example_input, parameter_names
+from ..models.crossing import Crossing
 from ..models.frozen import freeze_network
 from ..models.network import build_network
-from ..rate_estimators import RateEstimator, build_rate_estimator
+from ..models.own_draws import own_draws
+from ..rate_estimators import RateEstimator, build_rate_estimator, has_aux_loss
+from .bank_plan import UnitPlan, read_bank
+from .stored_features import StoredFeatures
 
-__all__ = ["SpicModel", "spic_classifier", "spic_segmenter"]
+__all__ = ["OpenedBatch", "SpicModel", "spic_classifier", "spic_segmenter"]
 
 OUTPUT = "output"
 
 _PROOF_SIDE = 97
 """Segmentation networks take any size; their cut is proved on small images, which is quick on a CPU."""
+
+
+class OpenedBatch(NamedTuple):
+    """A batch that went through the front-end, once for all units.
+
+    Attributes:
+        features: (B, C, H, W).
+        crossing: what the back-end needs beside them.
+        pixels: of each image.
+    """
+
+    features: Tensor
+    crossing: Crossing
+    pixels: int
 
 
 class SpicModel(SplitModel):
@@ -30,13 +50,20 @@ class SpicModel(SplitModel):
 
     Hook paths for losses: `.` (the student's output), `original.output` (the original network's output for the same
     images, same front-end pass), `original.<layer>` and `back_end.<layer>` for every layer of `distillation_layers`,
-    `rate` (B,), the estimated rate per image pixel.
+    `rate` (B,), the estimated rate per image pixel times the unit's `rate_weight`.
+
+    A bank has several units, each with a name. `forward`, and so the stock harness, trains the active one; `sc2-spic
+    run` trains all of them from one pass of the front-end. A unit starts from weights that follow from the process's
+    seed and its name, so that it is the same in a bank and alone.
 
     Args:
         network: the original network, frozen in place.
         cut: the module after which it is split.
-        unit: keyword arguments of `BottleneckUnit` without `in_channels`.
+        unit: keyword arguments of `BottleneckUnit` without `in_channels`, and those of `units`; or give `units`.
         unit_name: the unit's name in the checkpoint.
+        units: a bank: by name, keyword arguments of `BottleneckUnit`, `rate_weight` (1.0; multiplies the weight of the
+            rate in the loss) and `rate_estimator` (by default the model's).
+        active: the unit that `forward` trains and the stock harness tests; by default the first.
         rate_estimator: `key` (a kind of `build_rate_estimator`) and `kwargs`.
         distills: whether training also runs the original network behind the cut (no gradient, no second model).
         distillation_layers: further modules behind the cut whose original output is kept for losses.
@@ -48,32 +75,27 @@ class SpicModel(SplitModel):
         self,
         network: nn.Module,
         cut: str,
-        unit: Mapping[str, Any],
+        unit: Mapping[str, Any] | None = None,
         unit_name: str = "unit",
+        units: Mapping[str, Mapping[str, Any]] | None = None,
+        active: str | None = None,
         rate_estimator: Mapping[str, Any] | None = None,
         distills: bool = False,
         distillation_layers: Sequence[str] = (),
         uses_aux: bool = False,
         **split: Any,
     ) -> None:
+        bank = read_bank(unit, unit_name, units, rate_estimator)
         auxiliary = _auxiliary_end(network, cut, split) if uses_aux else None
-        super().__init__(network, cut, {unit_name: unit}, **split)
+        super().__init__(network, cut, {name: plan.unit for name, plan in bank.items()}, **split)
         self.auxiliary_end = auxiliary
-        estimator = dict(rate_estimator or {"key": "static_table"})
-        check_keys(estimator, ("key", "kwargs"), "`rate_estimator`")
-        if "key" not in estimator:
-            raise ConfigError("`rate_estimator` needs a `key`, for example 'static_table'.")
-        self.rate_estimators = nn.ModuleDict(
-            {
-                name: build_rate_estimator(
-                    estimator["key"],
-                    channels=each.latent_channels,  # type: ignore[arg-type]
-                    latent_size=each.latent_size(self.feature_size),  # type: ignore[operator]
-                    **dict(estimator.get("kwargs") or {}),
-                )
-                for name, each in self.units.items()
-            }
-        )
+        self.rate_weights: dict[str, float] = {}
+        self.rate_estimators = nn.ModuleDict()
+        for name, plan in bank.items():
+            self._add_estimator(name, plan)
+        if active is not None:
+            self.select(active)
+        self.observes = True
         self.rate = nn.Identity()
         self.distills = bool(distills or distillation_layers)
         self.original = nn.ModuleDict({OUTPUT: nn.Identity()} if self.distills else {})
@@ -84,32 +106,78 @@ class SpicModel(SplitModel):
                 raise ConfigError(f"no module `{layer}` behind the cut `{cut}`. {nearest(layer, behind)}")
             self.original[key] = nn.Identity()
 
+    def add_unit(self, name: str, unit: BottleneckUnit, tables: SymbolTables, arguments: Mapping[str, Any]) -> None:
+        """Puts a unit at the end of the bank; it can be trained on, with a static-table estimator and rate weight 1."""
+        super().add_unit(name, unit, tables, arguments)
+        if "rate_estimators" in self._modules:  # those of the config have their own
+            self._add_estimator(name, UnitPlan(arguments))
+
+    def _add_estimator(self, name: str, plan: UnitPlan) -> None:
+        unit: BottleneckUnit = self.units[name]  # type: ignore[assignment]
+        self.rate_weights[name] = plan.rate_weight
+        with own_draws(self.draw_base, f"{name}.rate_estimator"):
+            estimator = build_rate_estimator(
+                plan.rate_estimator["key"],
+                channels=unit.latent_channels,
+                latent_size=unit.latent_size(self.feature_size),
+                **dict(plan.rate_estimator.get("kwargs") or {}),
+            )
+        self.rate_estimators[name] = estimator.to(self.network_digest.device).train(unit.training)
+
     @property
     def rate_estimator(self) -> RateEstimator:
         """The active unit's estimator."""
         return self.rate_estimators[self.active]  # type: ignore[return-value]
 
-    def forward(self, image: Tensor) -> Any:
-        """Returns the student's output (B, classes)."""
+    def forward(self, image: Tensor | StoredFeatures) -> Any:
+        """Returns the student's output (B, classes) with the active unit."""
         if self.bottleneck_updated and not self.training:
-            return super().forward(image)
+            return super().forward(image)  # type: ignore[arg-type]
+        batch = self.open_batch(image)
+        return self.run_behind(self.run_unit(self.active, batch), batch.crossing)
+
+    def open_batch(self, image: Tensor | StoredFeatures) -> OpenedBatch:
+        """Runs what all units share: the front-end and, if the model distils, the original network behind the cut."""
         features, crossing = self._split_front(image)
-        if self.distills:
+        if isinstance(image, StoredFeatures):
+            self._replay_original(image)
+        elif self.distills:
             self._run_original(features, crossing)
-        features_hat, latent = self.unit(features)
+        height, width = self._image_size(image)
+        return OpenedBatch(features, crossing, height * width)
+
+    def run_unit(self, name: str, batch: OpenedBatch) -> Tensor:
+        """Runs a unit and its estimator, hands the rate to `rate`, and returns features_hat (B, C, H, W)."""
+        unit: BottleneckUnit = self.units[name]  # type: ignore[assignment]
+        features_hat, latent = unit(batch.features)
         if self.clones_features:  # the back-end overwrites what the decoder's backward pass still reads
             features_hat = features_hat.clone()
-        if self.training:
-            self.symbol_tables.observe(self.unit.encode(features, checks_finite=False))
-        pixels = image.shape[-2] * image.shape[-1]
-        self.rate(self.rate_estimator(latent / self.unit.step).bits / pixels)
+        if self.training and self.observes:
+            self.tables[name].observe(unit.encode(batch.features, checks_finite=False))  # type: ignore[operator]
+        bits = self.rate_estimators[name](latent / unit.step).bits
+        self.rate(bits * self.rate_weights[name] / batch.pixels)
+        return features_hat
+
+    def run_behind(self, features_hat: Tensor, crossing: Crossing) -> Any:
+        """Returns the network's output from decoded features."""
         output = self.back_end(features_hat, *crossing)
         if self.auxiliary_end is not None:  # held-out values of the loss need it too; decoded bytes never do
             return {**output, **self.auxiliary_end(features_hat, *crossing)}
         return output
 
+    def _split_front(self, image: Tensor | StoredFeatures) -> tuple[Tensor, Crossing]:
+        if isinstance(image, StoredFeatures):
+            features = image.features.float().contiguous(memory_format=torch.channels_last)
+            return features, self.crossing.joined(self.default_sizes[2:], ())
+        return super()._split_front(image)
+
+    def _image_size(self, image: Tensor | StoredFeatures) -> tuple[int, int]:
+        if isinstance(image, StoredFeatures):
+            return self.input_size[1], self.input_size[2]
+        return super()._image_size(image)
+
     @torch.no_grad()
-    def _run_original(self, features: Tensor, crossing: tuple[int | Tensor, ...]) -> None:
+    def _run_original(self, features: Tensor, crossing: Crossing) -> None:
         """Passes the original network's outputs through the Identities of `original`."""
         kept: dict[str, Any] = {}
         handles = [
@@ -126,10 +194,18 @@ class SpicModel(SplitModel):
         for key, value in kept.items():
             self.original[key](value)
 
+    def _replay_original(self, stored: StoredFeatures) -> None:
+        for key, identity in self.original.items():
+            if key not in stored.original:
+                raise ConfigError(
+                    f"the store holds no `original.{key}`, which this config distils from; build the store with it."
+                )
+            value = stored.original[key]
+            identity(value.float() if isinstance(value, Tensor) else {name: v.float() for name, v in value.items()})
+
     def get_aux_module(self, **kwargs: Any) -> nn.Module | None:
-        """Returns the estimator if it has an auxiliary (quantile) loss, which the host then adds to each step."""
-        has_aux_loss = type(self.rate_estimator).aux_loss is not RateEstimator.aux_loss
-        return self.rate_estimator if has_aux_loss else None
+        """Returns the active estimator if it has an auxiliary (quantile) loss, which the host adds to each step."""
+        return self.rate_estimator if has_aux_loss(self.rate_estimator) else None
 
 
 def _auxiliary_end(network: nn.Module, cut: str, split: Mapping[str, Any]) -> nn.Module:
@@ -156,6 +232,8 @@ def _auxiliary_end(network: nn.Module, cut: str, split: Mapping[str, Any]) -> nn
 
 def spic_classifier(network: Mapping[str, Any], **kwargs: Any) -> SpicModel:
     """Builds a trainable SPIC classifier from a config; see `SpicModel` for the arguments.
+
+    A bank has `units: {low: {latent_channels: 64, stride: 2, rate_weight: 8.0}, high: {...}}` in place of `unit`.
 
     model:
       key: 'spic_classifier'
@@ -200,8 +278,9 @@ def spic_segmenter(network: Mapping[str, Any], **kwargs: Any) -> SpicModel:
 
 
 def _check_arguments(function: str, kwargs: Mapping[str, Any], *without: str) -> None:
-    names = [name for cls in (SpicModel, SplitModel) for name in parameter_names(cls, "network", "units", "split")]
-    check_keys(kwargs, [name for name in names if name not in without], function)
-    for key in ("cut", "unit"):
-        if key not in kwargs:
-            raise ConfigError(f"{function} needs `{key}`.")
+    names = [name for cls in (SpicModel, SplitModel) for name in parameter_names(cls, "network", "split")]
+    check_keys(kwargs, [name for name in dict.fromkeys(names) if name not in without], function)
+    if "cut" not in kwargs:
+        raise ConfigError(f"{function} needs `cut`.")
+    if not {"unit", "units"} & set(kwargs):
+        raise ConfigError(f"{function} needs `unit`, or `units` for a bank.")

@@ -341,7 +341,7 @@ def test_a_trained_model_serves_a_loaded_unit_and_drops_its_own(pair: Path, bank
     student.update()
     load_unit(student, pair)
     drop_unit(student, "unit")
-    assert student.active == "coarse" and len(student.rate_estimators) == 0
+    assert student.active == "coarse" and list(student.rate_estimators) == list(student.rate_weights) == ["coarse"]
     images = make_images(2)
     expected = bank.decode([payloads(bank, "coarse", images)], (1, 1))
     assert torch.equal(student(images), expected)

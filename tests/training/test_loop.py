@@ -83,11 +83,11 @@ def test_the_best_epoch_on_the_selection_images_is_kept_and_loaded(tmp_path: Pat
     values = iter([3.0, 1.0, 2.0])
     states: list[dict[str, Tensor]] = []
 
-    def value(_box: Any, model: nn.Module, _precision: str) -> float:
+    def value(_step: Any, _box: Any, model: nn.Module, _precision: str) -> dict[str, float]:
         states.append(state_of(model))
-        return next(values)
+        return {"": next(values)}
 
-    monkeypatch.setattr("sc2_spic_plugin.training.loop._held_out_value", value)
+    monkeypatch.setattr("sc2_spic_plugin.training.loop._held_out_values", value)
     run = built(supervised_stage(epochs=3))
     checkpoint = train(run, tmp_path)
     assert_same(states[1], state_of(run.model))
@@ -97,14 +97,14 @@ def test_the_best_epoch_on_the_selection_images_is_kept_and_loaded(tmp_path: Pat
     last = torch.load(tmp_path / "last.pt", weights_only=True)
     assert_same(states[2], last["model"])
     assert {"optimizer", "lr_scheduler", "generators"} <= set(last)
-    assert last["position"]["epoch"] == 2 and last["position"]["finished"] and last["position"]["best"] == 1.0
+    assert last["position"]["epoch"] == 2 and last["position"]["finished"] and last["position"]["best"] == {"": 1.0}
     before = torch.load(tmp_path / "previous.pt", weights_only=True)
     assert_same(states[1], before["model"])
 
 
 def test_the_last_stage_selects_afresh(tmp_path: Path, monkeypatch: Any) -> None:
     values = iter([1.0, 5.0])
-    monkeypatch.setattr("sc2_spic_plugin.training.loop._held_out_value", lambda *_: next(values))
+    monkeypatch.setattr("sc2_spic_plugin.training.loop._held_out_values", lambda *_: {"": next(values)})
     train(built({"stage1": supervised_stage(), "stage2": supervised_stage()}), tmp_path)
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["best_value"] == 5.0
 

@@ -351,7 +351,7 @@ def test_the_command_resumes_what_stopped_and_nothing_else(
 
     assert "nothing to resume; run without --resume" in refusal("--resume") and not out.exists()
     with monkeypatch.context() as patch:
-        patch.setattr("sc2_spic_plugin.training.loop._held_out_value", iter_of(1.0, math.nan))
+        patch.setattr("sc2_spic_plugin.training.loop._held_out_values", iter_of(1.0, math.nan))
         assert "after epoch 2/2" in refusal()
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     assert set(before) == {"config.yaml", "checkpoint.pt", "last.pt"}
@@ -377,6 +377,6 @@ def test_the_command_resumes_what_stopped_and_nothing_else(
     assert_same_content(checkpoint, torch.load(out / "checkpoint.pt", weights_only=True))
 
 
-def iter_of(*values: float) -> Callable[..., float]:
+def iter_of(*values: float) -> Callable[..., dict[str, float]]:
     left = iter(values)
-    return lambda *_: next(left)
+    return lambda *_: {"": next(left)}
