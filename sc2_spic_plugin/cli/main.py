@@ -58,6 +58,7 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with the training that stopped in the folder")
     ] = False,
+    store: Annotated[Path | None, typer.Option(help="train from this feature store (`sc2-spic cache`)")] = None,
     values: Set = None,
 ) -> None:
     """Train and measure what a config describes."""
@@ -65,9 +66,8 @@ def run(
     from .running import RunOptions, is_finished, run_config
 
     target = out / "result.json"
-    options = RunOptions(
-        test_only, checkpoint, protocol, device, precision, seed, calibrate, _overrides(values), resume
-    )
+    overrides = _with_store(config, _overrides(values), store)
+    options = RunOptions(test_only, checkpoint, protocol, device, precision, seed, calibrate, overrides, resume)
     if not overwrite and is_finished(config, out, target, options):
         console.print("this run is finished; --overwrite measures it again", soft_wrap=True)
         typer.echo(str(target))
@@ -76,6 +76,34 @@ def run(
     for table in render_console([result], width=console.width):
         console.print(table)
     typer.echo(str(target))
+
+
+def _with_store(config: str, overrides: dict[str, Any], store: Path | None) -> dict[str, Any]:
+    """Returns the values to replace, with those that make a config train from a store."""
+    if store is None:
+        return overrides
+    from ..configs import render_config, resolve_config
+    from .caching import store_values
+
+    return {**overrides, **store_values(render_config(resolve_config(config).read_text(), overrides), store)}
+
+
+@app.command()
+def cache(
+    config: Config,
+    out: Annotated[Path, typer.Option(help="folder of the store; a store that was not finished is gone on with")],
+    views: Annotated[int, typer.Option(help="how often each training image is drawn")] = 2,
+    subset: Annotated[int | None, typer.Option(help="so many training images instead of all")] = None,
+    device: Annotated[str, typer.Option(help="torch device")] = "cpu",
+    precision: Annotated[str, typer.Option(help="fp32, or bf16 under autocast")] = "fp32",
+    seed: Annotated[int, typer.Option(help="of the views")] = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="write more than 10 GB without asking")] = False,
+    values: Set = None,
+) -> None:
+    """Compute the front-end once for many trainings: `sc2-spic run CONFIG --store FOLDER` reads what it gave."""
+    from .caching import cache_features
+
+    typer.echo(cache_features(config, out, views, subset, device, precision, seed, yes, _overrides(values)))
 
 
 @app.command()

@@ -11,8 +11,17 @@ from torch import Tensor
 from ..errors import ConfigError, nearest
 from ..leaderboard import Protocol, check_transform
 from ..training.build import BuiltConfig
+from ..training.store import FeatureStore
 
-__all__ = ["about_result", "build_loader", "calibration_loader", "check_protocol", "checked_device", "last_stage"]
+__all__ = [
+    "about_result",
+    "build_loader",
+    "calibration_images",
+    "calibration_loader",
+    "check_protocol",
+    "checked_device",
+    "last_stage",
+]
 
 _RESULT_KEYS = ("name", "description", "method", "supervision", "dataset", "protocol", "unit")
 
@@ -54,8 +63,8 @@ def _images_by_size(samples: Sequence[tuple[Tensor, Any]]) -> tuple[list[Tensor]
     return ([torch.stack(images) for images in sizes.values()],)
 
 
-def calibration_loader(built: BuiltConfig) -> Any:
-    """Returns a loader of all training images of the last stage, prepared as images are when they are measured.
+def calibration_images(built: BuiltConfig) -> Any:
+    """Returns the training images of the last stage, prepared as images are when they are measured.
 
     The training transform crops and flips at random; the tables shall fit what is sent, so the transform of the
     selection images takes its place where both data sets have one.
@@ -66,15 +75,23 @@ def calibration_loader(built: BuiltConfig) -> Any:
     if not built.config.get("train"):
         raise ConfigError(f"{built.path} has no `train`, so no training images to count on.")
     stage = last_stage(built)
-    config = stage["train_data_loader"]
-    dataset = built.datasets[config["dataset_id"]]
+    dataset = built.datasets[stage["train_data_loader"]["dataset_id"]]
+    if isinstance(dataset, FeatureStore):
+        return dataset.for_calibration()
     selection = built.datasets[stage["val_data_loader"]["dataset_id"]]
     name = _transform_name(selection, built.task)
     if name is not None and hasattr(dataset, name):
         dataset = copy.copy(dataset)
         setattr(dataset, name, getattr(selection, name))
+    return dataset
+
+
+def calibration_loader(built: BuiltConfig) -> Any:
+    """Returns a loader of `calibration_images`."""
+    dataset = calibration_images(built)
+    config = last_stage(built)["train_data_loader"]
     loader = build_loader(built, {**config, "kwargs": {**config["kwargs"], "drop_last": False}}, dataset)
-    if built.task == "segmentation":
+    if built.task == "segmentation" and not isinstance(dataset, FeatureStore):
         loader.collate_fn = _images_by_size
     return loader
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from ..errors import ConfigError, nearest
-from .plain import FAST_LOADER
+from .plain import CALL, FAST_LOADER
 
 __all__ = ["RenderedConfig", "load_sweep", "render_config"]
 
@@ -33,7 +33,8 @@ def render_config(text: str, overrides: Mapping[str, Any]) -> str:
     Args:
         text: a config in the hosts' format, tags and anchors included.
         overrides: new values by dotted path, e.g. `{"models.model.kwargs.unit.step": 2.0}`; list entries by number.
-            A path may end in a key that its mapping lacks: it is then added.
+            A path may end in a key that its mapping lacks: it is then added. A mapping marked as `load_plain` marks
+            `!import_call` becomes one.
 
     Raises:
         ConfigError: a path leads nowhere.
@@ -126,9 +127,24 @@ def _compose(text: str) -> yaml.Node:
 
 
 def _node_of(value: Any) -> yaml.Node:
-    node = yaml.compose(yaml.safe_dump(value), Loader=FAST_LOADER)
+    node = yaml.compose(yaml.safe_dump(value, sort_keys=False), Loader=FAST_LOADER)
     assert node is not None
+    _tag_calls(node)
     return node
+
+
+def _tag_calls(node: yaml.Node) -> None:
+    """Gives mappings that carry the mark of `load_plain` their tag back."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in list(node.value):
+            if key.value == CALL:
+                node.tag = f"!{value.value}"
+                node.value.remove((key, value))
+            else:
+                _tag_calls(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _tag_calls(item)
 
 
 def _replace(root: yaml.Node, path: str, new: yaml.Node) -> None:

@@ -29,6 +29,7 @@ from .resume import (
 )
 from .selection import Selection
 from .steps import BankStep, HostStep, build_step
+from .store import FeatureStore
 
 __all__ = ["CHECKPOINT", "PRECISIONS", "train"]
 
@@ -93,6 +94,11 @@ def train(
             f"training cannot be set up from {built.path}: {error!r}. Check the keys and kwargs of optimizer, "
             "scheduler, criterion and hooks under `train`; YAML reads 1e-3 as text, write 1.0e-3."
         ) from error
+    for dataset in built.datasets.values():
+        if isinstance(dataset, FeatureStore):
+            if not isinstance(built.model, SplitModel):
+                raise ConfigError(f"the model of {built.path} is not cut anywhere; train it from images.")
+            dataset.check(built.model)
     checkpoint = out / CHECKPOINT
     now, restart = Position(), None
     drop_leftovers(out)

@@ -1,0 +1,7 @@
+"""The feature store: front-end outputs of augmented views of the training images, computed once and kept on disk."""
+
+from .building import StorePlan, build_store, gigabytes, plan_store, subset
+from .description import Part, StoreDescription
+from .reading import FeatureStore
+
+__all__ = ["FeatureStore", "Part", "StoreDescription", "StorePlan", "build_store", "gigabytes", "plan_store", "subset"]

@@ -1,0 +1,76 @@
+"""Laws of `sc2-spic cache` and `--store`: a config trains from features as it would from images, or is told why not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sc2_spic_plugin.cli.caching import cache_features, store_values
+from sc2_spic_plugin.cli.running import RunOptions, run_config
+from sc2_spic_plugin.configs import render_config, resolve_config
+from sc2_spic_plugin.errors import ConfigError
+
+BANK = {
+    "models.model.kwargs.unit": None,
+    "models.model.kwargs.units": {
+        "low": {"latent_channels": 8, "stride": 2, "rate_weight": 4.0},
+        "high": {"latent_channels": 8, "stride": 1, "step": 0.05, "rate_weight": 0.01},
+    },
+    "train.stage1.num_epochs": 1,
+}
+
+
+def text_of(config: str) -> str:
+    return render_config(resolve_config(config).read_text(), BANK)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cache") / "store"
+    said = cache_features("smoke/spic_unsupervised.yaml", folder, overrides=BANK)
+    parts = json.loads((folder / "store.json").read_text())["parts"].values()
+    rows = sum(part["images"] * part["views"] for part in parts)
+    assert f"{rows} of them computed now" in said
+    return folder
+
+
+def test_a_whole_store_is_left_as_it_is(store: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*.safetensors")}
+    assert "0 of them computed now" in cache_features("smoke/spic_unsupervised.yaml", store, overrides=BANK)
+    assert before == {path: path.stat().st_mtime_ns for path in store.rglob("*.safetensors")}
+
+
+def test_a_bank_trained_from_the_store_has_a_row_for_each_unit(store: Path, tmp_path: Path) -> None:
+    config = "smoke/spic_unsupervised.yaml"
+    values = {**BANK, **store_values(text_of(config), store)}
+    result = run_config(config, tmp_path / "run", RunOptions(overrides=values)).save(tmp_path / "run" / "result.json")
+    assert {point.unit for point in result.points} == {"low", "high"}
+    assert len({point.payload_bytes for point in result.points}) == 2
+    assert {path.name for path in (tmp_path / "run").glob("*.csv")} == {"result.low.csv", "result.high.csv"}
+    again = run_config(config, tmp_path / "run", RunOptions(overrides=BANK, test_only=True))
+    assert [each.point.payload_bytes for each in again.points] == [
+        next(point.payload_bytes for point in result.points if point.unit == each.point.unit) for each in again.points
+    ]
+
+
+def test_a_config_that_the_store_does_not_fit_is_refused(store: Path) -> None:
+    with pytest.raises(ConfigError, match=r"the config's loss reads labels, which the store .* was built without"):
+        store_values(text_of("smoke/spic_supervised.yaml"), store)
+    other = render_config(
+        text_of("smoke/spic_unsupervised.yaml"),
+        {"datasets.synthetic/train.init.kwargs.root.init.kwargs.samples_per_class": 30},
+    )
+    with pytest.raises(ConfigError, match=r"samples_per_class` is 30, in the store 24"):
+        store_values(other, store)
+
+
+def test_ten_gigabytes_need_consent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sc2_spic_plugin.cli.caching.CONSENT_BYTES", 1000)
+    with pytest.raises(ConfigError, match=r"the store would take .*; pass --yes to write it, or fewer --views"):
+        cache_features("smoke/spic_unsupervised.yaml", tmp_path / "store", overrides=BANK)
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_model_without_a_cut_has_no_store(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not cut anywhere"):
+        cache_features("smoke/network.yaml", tmp_path / "store")
