@@ -79,6 +79,11 @@ class BottleneckUnit(nn.Module):
         """The quantiser step Q."""
         return self.quantizer.step
 
+    @property
+    def weight_dtype(self) -> torch.dtype:
+        """What the weights are in, which features must be too."""
+        return next(self.parameters()).dtype
+
     def latent_size(self, size: Size) -> Size:
         """Returns (h, w) of the latent for features of `size` = (H, W)."""
         return self.geometry.latent_size(size)

@@ -149,11 +149,13 @@ class SpicModel(SplitModel):
     def run_unit(self, name: str, batch: OpenedBatch) -> Tensor:
         """Runs a unit and its estimator, hands the rate to `rate`, and returns features_hat (B, C, H, W)."""
         unit: BottleneckUnit = self.units[name]  # type: ignore[assignment]
-        features_hat, latent = unit(batch.features)
+        with torch.autocast(batch.features.device.type, enabled=False):  # tiny, and slow in bf16 on a CPU
+            features = batch.features.to(unit.weight_dtype)
+            features_hat, latent = unit(features)
+            if self.training and self.observes:
+                self.tables[name].observe(unit.encode(features, checks_finite=False))  # type: ignore[operator]
         if self.clones_features:  # the back-end overwrites what the decoder's backward pass still reads
             features_hat = features_hat.clone()
-        if self.training and self.observes:
-            self.tables[name].observe(unit.encode(batch.features, checks_finite=False))  # type: ignore[operator]
         bits = self.rate_estimators[name](latent / unit.step).bits
         self.rate(bits * self.rate_weights[name] / batch.pixels)
         return features_hat
