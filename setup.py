@@ -19,6 +19,7 @@ def read_version() -> str:
 
 
 COCO = ["pycocotools>=2.0.7"]
+BROWSER = ["selenium>=4.20"]
 TEST = [*COCO, "pytest>=8", "hypothesis>=6"]
 DEV = [*TEST, "ruff>=0.8", "mypy>=1.13", "types-PyYAML", "build", "pre-commit"]
 
@@ -31,7 +32,10 @@ setup(
     license="MIT",
     packages=[*find_packages(include=[PACKAGE, f"{PACKAGE}.*"]), *DATA],
     package_dir=DATA,
-    package_data={PACKAGE: ["py.typed"], **{folder: ["**/*.yaml"] for folder in DATA}},
+    package_data={
+        PACKAGE: ["py.typed", "leaderboard/report/assets/*"],
+        **{folder: ["**/*.yaml"] for folder in DATA},
+    },
     python_requires=">=3.11,<3.13",
     install_requires=[
         "torch>=2.4",
@@ -47,12 +51,13 @@ setup(
         "constriction>=0.4",
         "dahuffman",
         "pillow-heif",
+        "bjontegaard>=1.3",
         "typer",
         "rich",
         "matplotlib",
         "safetensors",
     ],
-    extras_require={"coco": COCO, "test": TEST, "dev": DEV},
+    extras_require={"browser": BROWSER, "coco": COCO, "test": TEST, "dev": DEV},
     entry_points={"console_scripts": ["sc2-spic=sc2_spic_plugin.cli.main:main"]},
     keywords=["split computing", "feature compression", "entropy coding", "distillation", "benchmark"],
     classifiers=[

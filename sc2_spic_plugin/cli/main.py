@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.markup import escape
 
 from ..errors import ConfigError, SpicError
 from ..version import __version__
+from .comparing import leaderboard, plot, report
+from .halves import decode, encode, export
+from .overrides import parse_overrides
 from .progress import console
 
 __all__ = ["app", "main"]
@@ -27,20 +29,6 @@ Config = Annotated[str, typer.Argument(help="a config file, or the name of a shi
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="replace a value of the config, dotted path")
 ]
-
-
-def _overrides(assignments: list[str] | None) -> dict[str, Any]:
-    """Parses `a.b.c=value`; values are YAML."""
-    overrides: dict[str, Any] = {}
-    for assignment in assignments or []:
-        path, equals, value = assignment.partition("=")
-        if not equals or not path:
-            raise ConfigError(f"--set takes PATH=VALUE, got `{assignment}`.")
-        try:
-            overrides[path] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"the value of `--set {assignment}` is no YAML; put quotes around it.") from error
-    return overrides
 
 
 @app.command()
@@ -66,7 +54,7 @@ def run(
     from .running import RunOptions, is_finished, run_config
 
     target = out / "result.json"
-    overrides = _with_store(config, _overrides(values), store)
+    overrides = _with_store(config, parse_overrides(values), store)
     options = RunOptions(test_only, checkpoint, protocol, device, precision, seed, calibrate, overrides, resume)
     if not overwrite and is_finished(config, out, target, options):
         console.print("this run is finished; --overwrite measures it again", soft_wrap=True)
@@ -103,7 +91,7 @@ def cache(
     """Compute the front-end once for many trainings: `sc2-spic run CONFIG --store FOLDER` reads what it gave."""
     from .caching import cache_features
 
-    typer.echo(cache_features(config, out, views, subset, device, precision, seed, yes, _overrides(values)))
+    typer.echo(cache_features(config, out, views, subset, device, precision, seed, yes, parse_overrides(values)))
 
 
 @app.command()
@@ -118,7 +106,7 @@ def calibrate(
     """Recount the coding tables exactly over the training images."""
     from .calibrating import calibrate_checkpoint
 
-    typer.echo(calibrate_checkpoint(config, checkpoint, out, device, seed, _overrides(values)))
+    typer.echo(calibrate_checkpoint(config, checkpoint, out, device, seed, parse_overrides(values)))
 
 
 @app.command()
@@ -140,7 +128,7 @@ def show(
     from .showing import show_image
 
     options = RunOptions(
-        checkpoint=checkpoint, protocol=protocol, device=device, seed=seed, overrides=_overrides(values)
+        checkpoint=checkpoint, protocol=protocol, device=device, seed=seed, overrides=parse_overrides(values)
     )
     typer.echo(show_image(config, image, out or Path(f"{image.stem}_shown.png"), options, overwrite))
 
@@ -216,6 +204,10 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+for command in (export, encode, decode, leaderboard, plot, report):
+    app.command()(command)
+
+
 @configs_app.command("list")
 def configs_list() -> None:
     """Print the names of the shipped configs."""
@@ -268,30 +260,6 @@ def configs_render(sweep: str, out: Path) -> None:
         if path.exists() and path.read_text() != point.text:
             raise ConfigError(f"{path} exists with other content; choose another folder.")
         typer.echo(str(write_atomic(path, point.text)))
-
-
-@app.command()
-def leaderboard(
-    results: Annotated[list[Path], typer.Argument(help="result files")],
-    out: Annotated[Path | None, typer.Option(help="a Markdown file to write; printed otherwise")] = None,
-) -> None:
-    """Make one table out of result files."""
-    from ..leaderboard import ResultFile, render_markdown
-    from ..ops import write_atomic
-
-    text = render_markdown([ResultFile.load(path) for path in results])
-    typer.echo(text if out is None else str(write_atomic(out, text)))
-
-
-@app.command()
-def plot(
-    results: Annotated[list[Path], typer.Argument(help="result files")],
-    out: Annotated[Path, typer.Option(help="a .png or .svg file")],
-) -> None:
-    """Draw accuracy over rate from result files."""
-    from ..leaderboard import ResultFile, plot_rate_accuracy
-
-    typer.echo(str(plot_rate_accuracy([ResultFile.load(path) for path in results], out)))
 
 
 def _version(shown: bool) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, nearest
+from ..errors import CheckpointError, ConfigError, nearest
 from ..leaderboard import Protocol, check_transform
 from ..training.build import BuiltConfig
+from ..training.loop import CHECKPOINT
 from ..training.store import FeatureStore
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "calibration_loader",
     "check_protocol",
     "checked_device",
+    "checkpoint_of",
     "last_stage",
 ]
 
@@ -146,3 +148,17 @@ def check_protocol(built: BuiltConfig, protocol: Protocol) -> None:
                 f"the config selects checkpoints on `{selection}`, protocol {protocol.name} on "
                 f"`{protocol.selection}`; set `val_data_loader.dataset_id`."
             )
+
+
+def checkpoint_of(path: Path, built: BuiltConfig) -> Path:
+    """Returns the checkpoint in the folder of a config (a run's), else the config's own.
+
+    Raises:
+        CheckpointError: there is none of the first kind, and the config names none.
+    """
+    beside, named = path.parent / CHECKPOINT, built.model_config.get("dst_ckpt")
+    if beside.is_file():
+        return beside
+    if named is None:
+        raise CheckpointError(f"{path} names no checkpoint; pass one with --checkpoint.")
+    return Path(named).expanduser()

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from ..datasets.reading import read_image
-from ..errors import CheckpointError, ConfigError, DataError
+from ..errors import ConfigError, DataError
 from ..leaderboard import method_style
 from ..leaderboard.picture import (
     Comparison,
@@ -15,10 +15,9 @@ from ..leaderboard.picture import (
     visible_image,
 )
 from ..models import SplitModel
-from ..training.build import BuiltConfig
 from ..training.checkpoint import load_model_checkpoint
-from ..training.loop import CHECKPOINT
 from .opening import open_config
+from .preparing import checkpoint_of
 from .running import RunOptions
 
 __all__ = ["show_image"]
@@ -55,7 +54,7 @@ def show_image(config: str, image: Path, out: Path, options: RunOptions, overwri
         path, _, built, about, protocol = open_config(
             config, rendered, options.device, options.seed, options.protocol, options.overrides
         )
-    load_model_checkpoint(_checkpoint(path, built, options), built.model)
+    load_model_checkpoint(options.checkpoint or checkpoint_of(path, built), built.model)
 
     dataset = built.datasets[built.config["test"]["test_data_loader"]["dataset_id"]]
     tensor = network_input(dataset, picture)
@@ -79,13 +78,3 @@ def show_image(config: str, image: Path, out: Path, options: RunOptions, overwri
     return f"{draw_comparison(comparison, out)}: {comparison.sentence}"
 
 
-def _checkpoint(path: Path, built: BuiltConfig, options: RunOptions) -> Path:
-    """Returns the checkpoint asked for, else the one in the folder of the config (a run's), else the config's own."""
-    if options.checkpoint is not None:
-        return options.checkpoint
-    beside, named = path.parent / CHECKPOINT, built.model_config.get("dst_ckpt")
-    if beside.is_file():
-        return beside
-    if named is None:
-        raise CheckpointError(f"{path} names no checkpoint; pass one with --checkpoint.")
-    return Path(named).expanduser()

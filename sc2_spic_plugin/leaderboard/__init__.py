@@ -1,6 +1,11 @@
 """The leaderboard: protocols, result files, statistics, tables, plots and image-codec baselines."""
 
 from .codecs import CODECS, CodecPoint, CodedImage, codec_ladder, unavailable_reason
+from .collect import Collected, Source, collect_results
+from .comparison import Comparison, compare_all
+from .comparison_files import comparison_document, render_comparison
+from .csv_table import render_csv
+from .group import Group, group_of, group_results
 from .meta import Meta
 from .per_image import (
     PerImageOverlap,
@@ -10,11 +15,12 @@ from .per_image import (
     read_per_image_csv,
     write_per_image_csv,
 )
-from .plot import plot_rate_accuracy
+from .plot import check_plot_path, plot_rate_accuracy
 from .point import Point
 from .preparation import build_preparation, check_transform
 from .protocol import Protocol, TimingRules, load_protocol, protocol_names
 from .provenance import code_version, collect_environment, collect_versions
+from .published_curve import PublishedCurve
 from .result import ResultFile
 from .statistics import bootstrap_interval, bpp_at_accuracy, bpp_at_drop, pareto_front, summarise
 from .styles import MethodStyle, method_style, register_method_style
@@ -24,23 +30,34 @@ __all__ = [
     "CODECS",
     "CodecPoint",
     "CodedImage",
+    "Collected",
+    "Comparison",
+    "Group",
     "Meta",
     "MethodStyle",
     "PerImageOverlap",
     "PerImageRow",
     "Point",
     "Protocol",
+    "PublishedCurve",
     "ResultFile",
+    "Source",
     "TimingRules",
     "bootstrap_interval",
     "bpp_at_accuracy",
     "bpp_at_drop",
     "build_preparation",
+    "check_plot_path",
     "check_transform",
     "code_version",
     "codec_ladder",
     "collect_environment",
+    "collect_results",
     "collect_versions",
+    "compare_all",
+    "comparison_document",
+    "group_of",
+    "group_results",
     "load_protocol",
     "method_style",
     "pareto_front",
@@ -50,7 +67,9 @@ __all__ = [
     "read_overlap_csv",
     "read_per_image_csv",
     "register_method_style",
+    "render_comparison",
     "render_console",
+    "render_csv",
     "render_markdown",
     "summarise",
     "unavailable_reason",

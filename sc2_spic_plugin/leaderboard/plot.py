@@ -7,36 +7,51 @@ from typing import Any
 
 from ..errors import ConfigError, DataError
 from ..ops import write_atomic
-from .point import Point
+from .collect import Source
+from .curve import Curve, CurvePoint, build_curves
+from .group import METRIC_NAMES, group_results
+from .published_curve import PublishedCurve
 from .result import ResultFile
-from .rows import METRIC_NAMES, curve_label, group_results
 from .styles import ORIGINAL_METHOD, SENT_OUTPUT_METHODS, method_style
 
-__all__ = ["plot_rate_accuracy"]
+__all__ = ["check_plot_path", "curve_dashes", "curve_legend", "image_pixels", "is_curve", "plot_rate_accuracy"]
 
 _LINES = ("-", "--", ":", "-.")
+_PUBLISHED_LINE = (0, (7, 4))
 _FORMATS = (".png", ".svg")
+_BARS = (
+    "Bars: 95 % bootstrap interval over images; of several seeds, the least to the greatest. Lines join the points on "
+    "each curve's own Pareto front."
+)
 
 
-def plot_rate_accuracy(results: Sequence[ResultFile], path: str | Path, title: str | None = None) -> Path:
+def plot_rate_accuracy(
+    results: Sequence[ResultFile],
+    path: str | Path,
+    title: str | None = None,
+    published: Sequence[PublishedCurve] = (),
+) -> Path:
     """Draws accuracy over bits per image pixel (logarithmic), one colour and marker per method everywhere.
 
-    Filled markers are supervised or not trained, open ones unsupervised; a method's second, third and fourth curve
-    (supervision, split) differ in the dash of the line; bypassed and published curves are thin. Bars are the
-    confidence intervals. The dashed level is the original network, the star what sending the label costs.
+    The line joins the points on a curve's own Pareto front; the others stand beside it, paler. Filled markers are
+    supervised or not trained, open ones unsupervised; a method's second, third and fourth curve (supervision, split)
+    differ in the dash of the line; bypassed curves are thin. A point of one seed has its confidence interval as bar;
+    one of several seeds is their mean, its bars reach from the least to the greatest seed in accuracy and in rate.
+    Published curves are thin, dashed and open, without bars. The dashed level is the original network, the star what
+    sending the label costs.
 
     Args:
         results: results of one protocol, data set and network.
         path: ends in .png or .svg; written whole or not at all, the same bytes for the same results.
         title: instead of the network, data set and protocol.
+        published: curves drawn as published; nobody here measured them.
 
     Raises:
         ConfigError: another ending, or results that must not share a plot.
         DataError: nothing to draw.
     """
     path = Path(path)
-    if path.suffix.lower() not in _FORMATS:
-        raise ConfigError(f"Plots are written as {' or '.join(_FORMATS)}, got `{path.name}`.")
+    check_plot_path(path)
     groups = group_results(results)
     if len(groups) > 1:
         listed = "; ".join(group.heading for group in groups)
@@ -44,18 +59,22 @@ def plot_rate_accuracy(results: Sequence[ResultFile], path: str | Path, title: s
     if not any(result.points for result in results):
         raise DataError("There is no point to draw; evaluate a method first.")
     group, members = next(iter(groups.items()))
+    curves = build_curves([Source(result) for result in members])
 
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({"svg.hashsalt": "sc2-spic", "font.size": 10, "svg.fonttype": "path"}):
-        figure = Figure(figsize=(11.5, 5.8), layout="constrained")
+        height = max(5.8, 1.2 + 0.25 * (len(curves) + len(published)))
+        figure = Figure(figsize=(11.5, height), layout="constrained")
         axes = figure.add_subplot()
-        _draw_curves(axes, members)
-        _draw_references(axes, members)
-        _dress(axes, members)
-        axes.set_title(title or f"{group.network} on {group.dataset}, protocol {group.protocol}", pad=12)
+        _draw_curves(axes, curves)
+        _draw_published(axes, published)
+        _draw_references(axes, curves)
+        _dress(axes, curves)
+        axes.set_title(title or group.title, pad=12)
         axes.legend(
+            *_legend(axes, {curve.label for curve in published}),
             loc="upper left",
             bbox_to_anchor=(1.01, 1.0),
             borderaxespad=0.0,
@@ -64,6 +83,7 @@ def plot_rate_accuracy(results: Sequence[ResultFile], path: str | Path, title: s
             fontsize=9,
             labelspacing=0.6,
         )
+        figure.supxlabel(_BARS, x=0.01, ha="left", fontsize=8, color="#666666")
         buffer = io.BytesIO()
         kind = path.suffix.lower().lstrip(".")
         metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
@@ -71,72 +91,123 @@ def plot_rate_accuracy(results: Sequence[ResultFile], path: str | Path, title: s
     return write_atomic(path, buffer.getvalue())
 
 
-def _draw_curves(axes: Any, members: Sequence[ResultFile]) -> None:
-    variants: dict[str, list[tuple[str | None, str | None]]] = {}
-    several_cuts = len({result.meta.cut for result in members if result.meta.cut}) > 1
-    for result in members:
-        meta, style = result.meta, method_style(result.meta.method)
-        if meta.method in (ORIGINAL_METHOD, *SENT_OUTPUT_METHODS):
+def check_plot_path(path: Path) -> None:
+    """Checks that a plot can be written in the format that a name asks for.
+
+    Raises:
+        ConfigError: another ending.
+    """
+    if path.suffix.lower() not in _FORMATS:
+        raise ConfigError(f"Plots are written as {' or '.join(_FORMATS)}, got `{path.name}`.")
+
+
+def curve_dashes(curves: Sequence[Curve]) -> list[int]:
+    """Returns which dash each curve's line has, 0 to 3: the number of the curve among those of its method."""
+    seen: dict[str, int] = {}
+    numbers = []
+    for curve in curves:
+        numbers.append(seen.get(curve.meta.method, 0))
+        seen[curve.meta.method] = numbers[-1] + 1
+    return [value % len(_LINES) for value in numbers]
+
+
+def curve_legend(curve: Curve, curves: Sequence[Curve]) -> str:
+    """Returns the curve's label, with its split where the curves have several."""
+    several = len({each.meta.cut for each in curves if each.meta.cut}) > 1
+    return curve.label + (f", {curve.meta.cut}" if several and curve.meta.cut else "")
+
+
+def is_curve(curve: Curve) -> bool:
+    """Returns whether it is drawn as a curve: neither the original network nor its output sent."""
+    return curve.meta.method not in (ORIGINAL_METHOD, *SENT_OUTPUT_METHODS)
+
+
+def _legend(axes: Any, last: set[str]) -> tuple[list[Any], list[str]]:
+    """Returns what the legend shows, the labels `last` at its end."""
+    entries = list(zip(*axes.get_legend_handles_labels(), strict=True))
+    entries.sort(key=lambda entry: entry[1] in last)
+    return [handle for handle, _ in entries], [label for _, label in entries]
+
+
+def _draw_curves(axes: Any, curves: Sequence[Curve]) -> None:
+    for curve, dash in zip(curves, curve_dashes(curves), strict=True):
+        points = [point for point in curve.points if point.bpp]
+        if not is_curve(curve) or not points:
             continue
-        known = variants.setdefault(meta.method, [])
-        if (meta.supervision, meta.cut) not in known:
-            known.append((meta.supervision, meta.cut))
-        label = curve_label(result) + (f", {meta.cut}" if several_cuts and meta.cut else "")
-        faint = meta.bypassed or meta.bits != "measured"
-        for number, points in enumerate(_seeds(result)):
-            _, _, bars = axes.errorbar(
-                [point.bpp for point in points],
-                [point.accuracy for point in points],
-                yerr=_bars(points),
-                label=label if number == 0 else None,
-                color=style.colour,
-                marker=style.marker,
-                markersize=6,
-                markerfacecolor="white" if meta.supervision == "unsupervised" else style.colour,
-                linestyle=_LINES[known.index((meta.supervision, meta.cut)) % len(_LINES)],
-                linewidth=0.8 if faint else 1.6,
-                elinewidth=0.9,
-                zorder=2 if style.reference else 3,
-            )
-            for bar in bars:
-                bar.set_alpha(0.55)
+        style = curve.style
+        faint = curve.meta.bypassed or curve.meta.bits != "measured"
+        front = [point for point in curve.front if point.bpp]
+        look = {
+            "color": style.colour,
+            "marker": style.marker,
+            "markersize": 6,
+            "markerfacecolor": "white" if curve.meta.supervision == "unsupervised" else style.colour,
+            "zorder": 2 if style.reference else 3,
+        }
+        beside = [point for point in points if point not in front]
+        if beside:
+            axes.plot([p.bpp for p in beside], [p.accuracy for p in beside], linestyle="none", alpha=0.4, **look)
+        _, _, bars = axes.errorbar(
+            [point.bpp for point in front],
+            [point.accuracy for point in front],
+            yerr=_reach(front, [point.error for point in front], [point.accuracy for point in front]),
+            xerr=_reach(front, [point.spread("bpp") for point in front], [float(p.bpp or 0) for p in front]),
+            label=curve_legend(curve, curves),
+            linestyle=_LINES[dash],
+            linewidth=0.8 if faint else 1.6,
+            elinewidth=0.9,
+            **look,
+        )
+        for bar in bars:
+            bar.set_alpha(0.55)
 
 
-def _seeds(result: ResultFile) -> list[list[Point]]:
-    """Splits a result into one curve per seed, without the points that a logarithmic axis cannot show."""
-    curves: dict[int | None, list[Point]] = {}
-    for point in result.points:
-        if point.bpp:
-            curves.setdefault(point.seed, []).append(point)
-    return list(curves.values())
-
-
-def _bars(points: Sequence[Point]) -> list[list[float]] | None:
-    if all(point.confidence_low is None for point in points):
+def _reach(points: Sequence[CurvePoint], ends: Sequence[Any], centres: Sequence[float]) -> list[list[float]] | None:
+    """Returns how far the bars reach below and above (2, N), or None where no point has one."""
+    if all(end is None for end in ends):
         return None
-    low = [p.accuracy if p.confidence_low is None else p.confidence_low for p in points]
-    high = [p.accuracy if p.confidence_high is None else p.confidence_high for p in points]
+    pairs = list(zip(ends, centres, strict=True))
     return [
-        [max(0.0, p.accuracy - value) for p, value in zip(points, low, strict=True)],
-        [max(0.0, value - p.accuracy) for p, value in zip(points, high, strict=True)],
+        [0.0 if end is None else max(0.0, centre - end.low) for end, centre in pairs],
+        [0.0 if end is None else max(0.0, end.high - centre) for end, centre in pairs],
     ]
 
 
-def _draw_references(axes: Any, members: Sequence[ResultFile]) -> None:
-    for result in members:
-        style = method_style(result.meta.method)
-        for point in result.points:
-            if result.meta.method == ORIGINAL_METHOD:
+def _draw_published(axes: Any, published: Sequence[PublishedCurve]) -> None:
+    for curve in published:
+        style = method_style(curve.method or curve.name)
+        axes.plot(
+            curve.bpp,
+            curve.accuracy,
+            label=curve.label,
+            color=style.colour,
+            marker=style.marker,
+            markersize=5,
+            markerfacecolor="white",
+            markeredgewidth=0.8,
+            linestyle=_PUBLISHED_LINE,
+            linewidth=0.9,
+            alpha=0.8,
+            zorder=1.5,
+        )
+
+
+def _draw_references(axes: Any, curves: Sequence[Curve]) -> None:
+    for curve in curves:
+        style = curve.style
+        for point in curve.points:
+            if curve.meta.method == ORIGINAL_METHOD:
                 label = f"{style.label}, {point.accuracy:.1f} %"
                 axes.axhline(point.accuracy, color=style.colour, linestyle=(0, (6, 3)), linewidth=1.1, label=label)
-            elif result.meta.method in SENT_OUTPUT_METHODS and point.bpp:
-                label = style.label + (f", {point.payload_bytes:.4g} B" if point.payload_bytes else "")
+            elif not is_curve(curve) and point.bpp:
+                payload = point.mean("payload_bytes")
+                label = style.label + (f", {payload:.4g} B" if payload else "")
                 axes.axvline(point.bpp, color="#999999", linestyle=(0, (1, 2)), linewidth=1.0, zorder=1)
                 look = {"marker": style.marker, "markersize": 14, "markeredgecolor": "white", "linestyle": "none"}
                 axes.plot([point.bpp], [point.accuracy], color=style.colour, label=label, zorder=5, **look)
 
 
-def _dress(axes: Any, members: Sequence[ResultFile]) -> None:
+def _dress(axes: Any, curves: Sequence[Curve]) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     axes.set_xscale("log")
@@ -144,7 +215,7 @@ def _dress(axes: Any, members: Sequence[ResultFile]) -> None:
     axes.margins(x=0.06, y=0.06)
     axes.set_xlabel("bits per image pixel (payload)")
     axes.set_ylabel(
-        f"{METRIC_NAMES[members[0].meta.metric]} accuracy, %" if members[0].meta.metric == "top1" else "mIoU, %"
+        f"{METRIC_NAMES[curves[0].meta.metric]} accuracy, %" if curves[0].meta.metric == "top1" else "mIoU, %"
     )
     axes.grid(True, which="major", color="#dddddd", linewidth=0.7)
     axes.grid(True, which="minor", axis="x", color="#eeeeee", linewidth=0.4)
@@ -152,7 +223,7 @@ def _dress(axes: Any, members: Sequence[ResultFile]) -> None:
     axes.spines["right"].set_visible(False)
     plain = FuncFormatter(lambda value, _: f"{value:,g}")
     horizontal = [axes.xaxis]
-    pixels = _pixels(members)
+    pixels = image_pixels(curves)
     if pixels is not None:
         top = axes.secondary_xaxis(
             "top", functions=(lambda bpp: bpp * pixels / 8, lambda payload: payload * 8 / pixels)
@@ -167,9 +238,9 @@ def _dress(axes: Any, members: Sequence[ResultFile]) -> None:
         axis.set_minor_formatter(NullFormatter())
 
 
-def _pixels(members: Sequence[ResultFile]) -> float | None:
+def image_pixels(curves: Sequence[Curve]) -> float | None:
     """Returns the image pixels behind all rates, or None where points disagree or sizes are missing."""
-    points = [point for result in members for point in result.points if point.bpp]
+    points = [measured for curve in curves for point in curve.points for measured in point.points if measured.bpp]
     if not points or any(point.payload_bytes is None for point in points):
         return None
     pixels = [float(point.payload_bytes or 0) * 8 / float(point.bpp or 1) for point in points]

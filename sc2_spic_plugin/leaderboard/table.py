@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import DataError
+from .cells import Rows
+from .group import group_results
 from .result import ResultFile
-from .rows import EXTRA_COLUMNS, Rows, build_rows, group_results
+from .rows import OPTIONAL_COLUMNS, RATIO_TO, build_rows
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["render_console", "render_markdown"]
-
-RATIO_TO = ("jpeg", "entropic_student")
+__all__ = ["escape_markdown", "footer", "markdown_table", "render_console", "render_markdown"]
 
 
 def render_markdown(results: Sequence[ResultFile], ratio_to: Sequence[str] = RATIO_TO) -> str:
@@ -28,14 +28,17 @@ def render_markdown(results: Sequence[ResultFile], ratio_to: Sequence[str] = RAT
     _check(results)
     parts = []
     for group, members in group_results(results).items():
-        rows = build_rows(members, ratio_to)
-        lines = [f"## {_escape(group.heading)}", ""]
-        lines += [f"- **{heading}**: {meaning}" for heading, meaning in zip(rows.headings, rows.meanings, strict=True)]
-        lines += ["", _line(rows.headings), _line(["---:" if numeric else "---" for numeric in rows.numeric])]
-        lines += [_line([_escape(cell) for cell in cells]) for cells in rows.cells]
-        lines += ["", _footer(members)]
-        parts.append("\n".join(lines))
+        table = markdown_table(build_rows(members, ratio_to))
+        parts.append(f"## {escape_markdown(group.heading)}\n\n{table}\n\n{footer(members)}")
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(rows: Rows) -> str:
+    """Returns a table under a list of what its columns mean."""
+    lines = [f"- **{heading}**: {meaning}" for heading, meaning in zip(rows.headings, rows.meanings, strict=True)]
+    lines += ["", _line(rows.headings), _line(["---:" if numeric else "---" for numeric in rows.numeric])]
+    lines += [_line([escape_markdown(cell) for cell in cells]) for cells in rows.cells]
+    return "\n".join(lines)
 
 
 def render_console(
@@ -61,7 +64,7 @@ def render_console(
         rows, dropped = _fit(build_rows(members, ratio_to), width)
         notes = [f"{name}: {meaning}" for name, meaning in zip(rows.headings, rows.meanings, strict=True)]
         notes += [f"Left out for lack of width: {', '.join(dropped)}."] if dropped else []
-        caption = Text("\n".join([*notes, _footer(members)]))
+        caption = Text("\n".join([*notes, footer(members)]))
         table = Table(title=Text(group.heading), caption=caption, caption_justify="left")
         for heading, numeric in zip(rows.headings, rows.numeric, strict=True):
             table.add_column(Text(heading), justify="right" if numeric else "left", no_wrap=heading != "Method")
@@ -79,7 +82,7 @@ def _fit(rows: Rows, width: int | None) -> tuple[Rows, list[str]]:
     """Leaves out columns until the table fits; the method column may wrap, so it counts 20 characters at most."""
     dropped: list[str] = []
     ratios = [heading for heading in rows.headings if heading.endswith("÷ this")]
-    extras = [column.heading for column in EXTRA_COLUMNS if column.heading in rows.headings]
+    extras = [column.heading for column in OPTIONAL_COLUMNS if column.heading in rows.headings]
     for name in [*reversed(ratios[1:]), *reversed(extras), "Code B", "Encoder KB", *ratios[:1], "Harness KB"]:
         columns = zip(*([rows.headings, *rows.cells]), strict=True)
         wide = [max(len(cell) for cell in column) for column in columns]
@@ -98,7 +101,8 @@ def _check(results: Sequence[ResultFile]) -> None:
         raise DataError("There is no point to show; evaluate a method first.")
 
 
-def _footer(members: Sequence[ResultFile]) -> str:
+def footer(members: Sequence[ResultFile]) -> str:
+    """Returns what holds for all rows of a group: kind of bits, images, code versions."""
     samples = sorted({str(result.meta.samples) for result in members if result.meta.samples is not None})
     versions = sorted({result.meta.code_version for result in members})
     bits = "Bits are measured on decoded data" + (
@@ -107,7 +111,8 @@ def _footer(members: Sequence[ResultFile]) -> str:
     return f"{bits} Images: {', '.join(samples) or 'not stated'}. Code: {', '.join(versions)}."
 
 
-def _escape(text: str) -> str:
+def escape_markdown(text: str) -> str:
+    """Returns text without signs that a Markdown table would read."""
     return text.replace("|", "\\|").replace("*", "\\*").replace("\n", " ")
 
 

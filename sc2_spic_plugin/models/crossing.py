@@ -6,15 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..runtime.received_batch import MAX_GROWTH, are_too_large
 from .arguments import example_input
 
 __all__ = ["Crossing", "CrossingPlan", "run_front_end"]
 
 Crossing = tuple[int | Tensor, ...]
 """Sizes as integers, and tensors if the cut is bypassed, in the order in which the back-end takes them."""
-
-_MAX_GROWTH = 16
-"""How many times as long as at the default input size each size in a payload may be."""
 
 
 @torch.no_grad()
@@ -57,11 +55,11 @@ class CrossingPlan:
 
     def refuses(self, sizes: Sequence[int]) -> bool:
         """Says whether a receiver refuses these sizes, so that a damaged header cannot ask for all memory."""
-        return any(size > _MAX_GROWTH * max(known, 1) for size, known in zip(sizes, self.default_sizes, strict=True))
+        return are_too_large(sizes, self.default_sizes)
 
     def refusal(self, height: int, width: int) -> str:
         """Returns what to tell a sender of images of this size that are refused."""
         return (
-            f"images of {height}x{width} are more than {_MAX_GROWTH} times as long as `input_size`, which no receiver "
+            f"images of {height}x{width} are more than {MAX_GROWTH} times as long as `input_size`, which no receiver "
             "accepts; code them in parts or raise `input_size`."
         )

@@ -14,6 +14,7 @@ from ..coding.payload import MAX_UNITS
 from ..errors import BitstreamError, CheckpointError, ConfigError, CutError, nearest
 from ..layers import BottleneckUnit
 from ..ops import tensors_digest
+from ..runtime.received_batch import read_payloads
 from .arguments import check_keys, checked_analysis, checked_unit, example_input, parameter_names
 from .crossing import Crossing, CrossingPlan, run_front_end
 from .cut import cut_network
@@ -21,7 +22,6 @@ from .encoded_batch import EncodedBatch
 from .frozen import freeze_network
 from .made_for import check_made_for, digest_of_cut, digest_tensor
 from .own_draws import draw_base, own_draws
-from .received_batch import read_payloads
 
 __all__ = ["SplitModel"]
 
@@ -248,7 +248,7 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
                 f"{count} tensors cross beside the payload of the bypassed cut `{self.cut}`, {len(bypass)} were given: "
                 "pass on `bypass` of `encode`, or use a true cut."
             )
-        received = read_payloads(strings[0], list(self.units), self.crossing)
+        received = read_payloads(strings[0], list(self.units), self.default_sizes)
         unit: BottleneckUnit = self.units[received.unit]  # type: ignore[assignment]
         size, crossing = received.sizes[:2], self.crossing.joined(received.sizes[2:], bypass)
         latent = (unit.latent_channels, *unit.latent_size(size))  # type: ignore[arg-type]

@@ -22,8 +22,9 @@ from sc2_spic_plugin.leaderboard.picture import (
     visible_image,
 )
 from sc2_spic_plugin.leaderboard.picture.classes import draw_classes, first_classes
-from sc2_spic_plugin.leaderboard.picture.colours import SIGNAL, label_colours
+from sc2_spic_plugin.leaderboard.picture.colours import SIGNAL
 from sc2_spic_plugin.leaderboard.picture.segments import difference_image, draw_segments, label_image
+from sc2_spic_plugin.runtime.answers import label_colours
 
 NORM = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 

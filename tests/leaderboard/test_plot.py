@@ -1,13 +1,22 @@
 """Plots: files that are written whole and alike, fixed styles, and what must not share a picture."""
 
 import ast
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from sc2_spic_plugin.errors import ConfigError, DataError
-from sc2_spic_plugin.leaderboard import MethodStyle, method_style, plot_rate_accuracy, register_method_style
+from sc2_spic_plugin.leaderboard import (
+    MethodStyle,
+    PublishedCurve,
+    ResultFile,
+    method_style,
+    plot_rate_accuracy,
+    register_method_style,
+)
 from sc2_spic_plugin.leaderboard.styles import METHOD_STYLES
 
 
@@ -24,8 +33,6 @@ def test_png_and_svg_show_every_method_and_are_the_same_bytes_each_time(tmp_path
 
 
 def test_bypassed_segmentation_points_without_sizes_or_intervals_are_drawn(tmp_path: Path, make_result) -> None:
-    import dataclasses
-
     result = make_result(task="classification", bypassed=True, supervision="unsupervised")
     bare = [
         dataclasses.replace(p, payload_bytes=None, confidence_low=None, confidence_high=None) for p in result.points
@@ -34,6 +41,47 @@ def test_bypassed_segmentation_points_without_sizes_or_intervals_are_drawn(tmp_p
     meta = dataclasses.replace(result.meta, task="segmentation")
     path = plot_rate_accuracy([dataclasses.replace(result, points=bare, meta=meta)], tmp_path / "p.svg", title="t")
     assert b"</svg>" in path.read_bytes()
+
+
+def _drawn(path: Path, results: list[ResultFile], monkeypatch, **options: object) -> Any:
+    """Draws and returns the axes behind the file."""
+    from matplotlib.figure import Figure
+
+    kept: list[Figure] = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *rest, **more: (kept.append(self), save(self, *rest, **more)))
+    plot_rate_accuracy(results, path, **options)
+    return kept[0].axes[0]
+
+
+def test_the_line_joins_the_front_and_a_point_beside_it_is_drawn_without_one(
+    tmp_path, make_result, monkeypatch
+) -> None:
+    axes = _drawn(tmp_path / "p.svg", [make_result(rates=[(20, 80), (40, 79), (60, 85)])], monkeypatch)
+    joined = next(line for line in axes.lines if line.get_linestyle() == "-" and len(line.get_xdata()))
+    beside = next(line for line in axes.lines if line.get_linestyle() == "None" and line.get_alpha())
+    assert list(joined.get_ydata()) == [80, 85] and list(beside.get_ydata()) == [79]
+
+
+def test_seeds_are_one_point_at_their_mean_with_bars_from_the_least_to_the_greatest(
+    tmp_path, make_result, monkeypatch
+) -> None:
+    result = make_result(rates=[(16.0, 80.0)])
+    other = dataclasses.replace(result.points[0], seed=1, top1=82.0, bpp=0.015)
+    axes = _drawn(tmp_path / "p.svg", [dataclasses.replace(result, points=[*result.points, other])], monkeypatch)
+    (container,) = axes.containers
+    line, _, bars = container.lines
+    assert list(line.get_ydata()) == [81.0] and list(line.get_xdata()) == pytest.approx([0.01])
+    across, upright = (bar.get_segments()[0] for bar in bars)
+    assert list(across[:, 0]) == pytest.approx([0.005, 0.015]) and list(upright[:, 1]) == pytest.approx([80.0, 82.0])
+
+
+def test_published_curves_are_open_dashed_and_last_in_the_legend(tmp_path, make_result, monkeypatch) -> None:
+    curve = PublishedCurve("SPIC S1", "the paper, figure 6", [0.3, 0.1], [80.0, 75.0], method="spic_published")
+    axes = _drawn(tmp_path / "p.svg", [make_result()], monkeypatch, published=[curve])
+    line = next(line for line in axes.lines if list(line.get_ydata()) == [75.0, 80.0])
+    assert line.get_markerfacecolor() == "white" and line.is_dashed() and line.get_color() == "#b30059"
+    assert axes.get_legend().get_texts()[-1].get_text() == "SPIC S1 (as published)"
 
 
 def test_what_must_not_share_a_plot_or_cannot_be_drawn_is_refused(tmp_path: Path, make_result) -> None:
@@ -83,4 +131,4 @@ def test_importing_the_leaderboard_imports_no_drawing_console_or_host_package_be
                 names += [node.module or ""] if node.level == 0 else []
                 waiting += [str(node.module)] if node.level == 1 else []
             assert not {each.split(".")[0] for each in names} & {"matplotlib", "rich", "sc2bench", "pillow_heif"}, name
-    assert {"plot", "table", "codecs", "segmentation_metric"} <= reached
+    assert {"plot", "table", "codecs", "segmentation_metric", "comparison", "csv_table"} <= reached

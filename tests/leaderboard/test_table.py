@@ -109,11 +109,25 @@ def test_bytes_of_a_released_coder_are_shown_beside_ours(make_result) -> None:
     assert "Left out for lack of width: Escapes, Same-table B" in " ".join(narrow.split())
 
 
-def test_points_of_several_seeds_are_told_apart(make_result) -> None:
+def test_points_of_several_seeds_are_one_row_of_means_with_what_the_seeds_span(make_result) -> None:
     result = make_result(rates=[(10.0, 80.0)])
-    other = dataclasses.replace(result.points[0], seed=1, bpp=1.0)
-    rows = _rows(render_markdown([dataclasses.replace(result, points=[*result.points, other])]))
-    assert [row[1] for row in rows[2:]] == [r"u0 seed 0 \*", "u0 seed 1"]
+    other = dataclasses.replace(result.points[0], seed=1, top1=81.0, payload_bytes=12.0)
+    text = render_markdown([dataclasses.replace(result, points=[*result.points, other])])
+    heading, _, *rows = _rows(text)
+    (row,) = (dict(zip(heading, row, strict=True)) for row in rows)
+    assert row["Point"] == r"u0 \*" and row["Top-1 %"] == "80.50 (80.00 to 81.00, 2 seeds)"
+    assert row["Payload B"] == "11.0" and "of several seeds the mean" in text
+
+
+def test_costs_are_shown_where_a_point_has_them(make_result) -> None:
+    result = make_result(rates=[(10.0, 80.0)])
+    point = dataclasses.replace(
+        result.points[0], encoder_macs=2.5e9, encode_ms=12.34, extra={"frozen_kilobytes": 900.0}
+    )
+    heading, _, row = _rows(render_markdown([dataclasses.replace(result, points=[point])]))
+    shown = dict(zip(heading, row, strict=True))
+    assert (shown["Encoder MMACs"], shown["Encode ms"], shown["Frozen KB"]) == ("2,500", "12.3", "900")
+    assert "Decode ms" not in shown and "Server MMACs" not in shown
 
 
 def test_signs_that_markdown_would_read_are_escaped(make_result) -> None:

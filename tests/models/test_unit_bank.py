@@ -12,8 +12,9 @@ from tiny_parts import UNIT, assert_same, make_images, make_network, make_split,
 
 from sc2_spic_plugin.errors import BitstreamError, CheckpointError, ConfigError, TableError
 from sc2_spic_plugin.layers import CoveringGeometry, published_geometry
-from sc2_spic_plugin.models import SplitModel, drop_unit, export_unit, load_unit, unit_description, unit_files
+from sc2_spic_plugin.models import SplitModel, drop_unit, export_unit, load_unit, unit_files
 from sc2_spic_plugin.ops import tensors_digest, write_atomic
+from sc2_spic_plugin.runtime.sealed_json import content_digest
 
 FINE = {**UNIT, "output_activation": "identity", "geometry": published_geometry("classification", "S3", 2)}
 COARSE = {**UNIT, "latent_channels": 3, "step": 2.0, "topology": "conv2"}
@@ -53,7 +54,7 @@ def rewrite(path: Path, **changes: object) -> None:
     """Changes a description as its writer could have, with the digest that belongs to it."""
     content = {**json.loads(path.read_text()), **changes}
     del content["digest"]
-    path.write_text(json.dumps({**content, "digest": unit_description._digest(content)}))
+    path.write_text(json.dumps({**content, "digest": content_digest(content)}))
 
 
 def payloads(model: SplitModel, unit: str, images: torch.Tensor) -> list[bytes]:

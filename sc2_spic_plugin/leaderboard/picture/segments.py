@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...runtime.answers import label_colours
 from .canvas import MARGIN, Canvas, header_height
-from .colours import GREY, SIGNAL, label_colours
+from .colours import GREY, SIGNAL
 from .comparison import Comparison, percent
 from .regions import name_regions
 

@@ -1,22 +1,19 @@
 """What the JSON file beside an exported unit says: how to build it, and which network, cut and tensors it goes with."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ..coding import SymbolTables
-from ..errors import CheckpointError, ConfigError
+from ..errors import ConfigError
 from ..layers import BottleneckUnit, CoveringGeometry, Geometry, PublishedGeometry
 from ..version import __version__
+from .sealed_json import SealedFormat, content_digest
 
-__all__ = ["FORMAT_VERSION", "UnitDescription"]
+__all__ = ["UnitDescription"]
 
-FORMAT_VERSION = 1
-
-_FORMAT = "sc2-spic unit"
+_FORMAT = SealedFormat("sc2-spic unit", 1, "unit", "`export_unit`")
 _GEOMETRIES: dict[str, type] = {"covering": CoveringGeometry, "published": PublishedGeometry}
 
 
@@ -98,10 +95,16 @@ class UnitDescription:
         latent_size = self._geometry().latent_size((height, width))
         return SymbolTables(self.unit["latent_channels"], latent_size, **self.tables)
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of what decides which codes and features the unit gives: all but its name and who wrote it."""
+        content = asdict(self)
+        del content["name"], content["plugin_version"]
+        return content_digest(content)
+
     def to_json(self) -> str:
         """Returns the file's text."""
-        content = {"format": _FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
-        return json.dumps({**content, "digest": _digest(content)}, indent=1) + "\n"
+        return _FORMAT.text(asdict(self))
 
     @classmethod
     def read(cls, path: Path) -> "UnitDescription":
@@ -110,29 +113,8 @@ class UnitDescription:
         Raises:
             CheckpointError: no such description, one of another version, or one that was altered.
         """
-        try:
-            content = json.loads(path.read_text())
-        except (OSError, ValueError, RecursionError) as error:
-            raise CheckpointError(
-                f"{path} cannot be read ({error}); copy it again, or export the unit again."
-            ) from error
-        if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            raise CheckpointError(f"{path} describes no unit; give a file that `export_unit` wrote.")
-        if content.get("format_version") != FORMAT_VERSION:
-            raise CheckpointError(
-                f"{path} has format version {content.get('format_version')!r} (written by plugin "
-                f"{content.get('plugin_version')!r}), this plugin ({__version__}) reads {FORMAT_VERSION}: export it "
-                "with this plugin, or load it with that one."
-            )
-        digest, names = content.pop("digest", None), {field.name for field in fields(cls)}
-        if digest != _digest(content) or set(content) != {"format", "format_version", *names}:
-            raise CheckpointError(f"{path} was altered after it was written: copy it again, or export the unit again.")
-        return cls(**{name: content[name] for name in names})
+        return cls(**_FORMAT.read(path, [field.name for field in fields(cls)]))
 
     def _geometry(self) -> Geometry:
         arguments = {key: value for key, value in self.geometry.items() if key != "kind"}
         return _GEOMETRIES[self.geometry["kind"]](**arguments)  # type: ignore[no-any-return]
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

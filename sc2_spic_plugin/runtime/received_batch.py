@@ -1,13 +1,15 @@
-"""What a batch of payloads says: its unit, its sizes and a code per image."""
+"""What a batch of payloads says: its unit, its sizes and a code per image; and which sizes a receiver refuses."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..coding import unpack_payload
 from ..errors import BitstreamError
-from .crossing import CrossingPlan
 
-__all__ = ["ReceivedBatch", "read_payloads"]
+__all__ = ["MAX_GROWTH", "ReceivedBatch", "are_too_large", "read_payloads"]
+
+MAX_GROWTH = 16
+"""How many times as long as at the default input size each size in a payload may be."""
 
 
 class ReceivedBatch(NamedTuple):
@@ -24,33 +26,38 @@ class ReceivedBatch(NamedTuple):
     codes: list[bytes]
 
 
-def read_payloads(payloads: Sequence[bytes], names: Sequence[str], crossing: CrossingPlan) -> ReceivedBatch:
+def are_too_large(sizes: Sequence[int], default_sizes: Sequence[int]) -> bool:
+    """Says whether a receiver refuses these sizes, so that a damaged header cannot ask for all memory."""
+    return any(size > MAX_GROWTH * max(known, 1) for size, known in zip(sizes, default_sizes, strict=True))
+
+
+def read_payloads(payloads: Sequence[bytes], names: Sequence[str], default_sizes: tuple[int, ...]) -> ReceivedBatch:
     """Reads and checks the headers of payloads; nothing is decoded or allocated.
 
     Args:
         payloads: one per image.
         names: the bank's units; a payload names one by its index in this order.
-        crossing: the sizes that the model expects.
+        default_sizes: the sizes that a header leaves out.
 
     Raises:
         BitstreamError: no payload, a header that no sender writes or that names no unit of this bank, payloads that
-            differ in unit or size, or sizes far above the model's.
+            differ in unit or size, or sizes far above the default ones.
     """
-    unpacked = [unpack_payload(payload, crossing.default_sizes) for payload in payloads]
+    unpacked = [unpack_payload(payload, default_sizes) for payload in payloads]
     if not unpacked:
         raise BitstreamError("there is no payload to decode; send one for each image.")
     first = unpacked[0]
     for payload in unpacked:
-        if payload.unit_index >= len(names) or len(payload.sizes) != len(crossing.default_sizes):
+        if payload.unit_index >= len(names) or len(payload.sizes) != len(default_sizes):
             raise BitstreamError(
                 f"the payload names unit {payload.unit_index} with {len(payload.sizes)} sizes, this model has "
-                f"{len(names)} units and {len(crossing.default_sizes)} sizes; load the bank that the sender used."
+                f"{len(names)} units and {len(default_sizes)} sizes; load the bank that the sender used."
             )
         if (payload.unit_index, payload.sizes) != (first.unit_index, first.sizes):
             raise BitstreamError("payloads of one batch must share unit and sizes; decode them one by one.")
-    if crossing.refuses(first.sizes):
+    if are_too_large(first.sizes, default_sizes):
         raise BitstreamError(
-            f"the payload says sizes {first.sizes}, far above this model's {crossing.default_sizes}: it is damaged; "
+            f"the payload says sizes {first.sizes}, far above this model's {default_sizes}: it is damaged; "
             "transmit it again."
         )
     return ReceivedBatch(names[first.unit_index], first.sizes, [payload.code for payload in unpacked])
