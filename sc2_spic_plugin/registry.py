@@ -71,11 +71,11 @@ def register_all() -> None:
     from . import datasets
     from .analyzers import SpicSizeAnalyzer
     from .losses import SpicDistillationLoss, SpicRateLoss
-    from .models import spic_entropic_student, spic_entropic_student_segmenter, spic_eval_teacher
+    from .models import spic_entropic_student, spic_entropic_student_segmenter, spic_eval_teacher, spic_neural_input
     from .training import spic_classifier, spic_segmenter
 
     models = ChainMap(backbone.BACKBONE_FUNC_DICT, model_registry.MODEL_DICT)  # registering adds to both
-    for function in (spic_classifier, spic_entropic_student, spic_eval_teacher):
+    for function in (spic_classifier, spic_entropic_student, spic_eval_teacher, spic_neural_input):
         register("model", models, function.__name__, function, backbone.register_backbone_func)
     segmenters = ChainMap(segmentation_registry.SEGMENTATION_MODEL_FUNC_DICT, model_registry.MODEL_DICT)
     for segmenter in (spic_segmenter, spic_entropic_student_segmenter):

@@ -8,12 +8,15 @@ from sc2bench.analysis import BaseAnalyzer
 from torch import distributed
 from torchdistill.common.constant import def_logger
 from torchdistill.common.file_util import get_binary_object_size
+from torchdistill.common.tensor_util import QuantizedTensor
 
 from ..errors import ConfigError
 
 __all__ = ["ImageSizes", "SpicSizeAnalyzer", "further_columns"]
 
 logger = def_logger.getChild(__name__)
+QUANTIZER_BYTES = 5
+"""A float32 scale and a zero point of one byte, without which a quantised latent cannot be read."""
 
 
 class ImageSizes(NamedTuple):
@@ -53,8 +56,9 @@ def _columns(
 class SpicSizeAnalyzer(BaseAnalyzer):
     """Keeps the sizes of every image and prints their mean and standard deviation, gathered over ranks.
 
-    It reads what SPIC models, sc2bench's entropy bottlenecks (`strings`, `shape`) and codec wrappers (a number of
-    bytes) hand to analyzers. Bits per image pixel need the image size, which SPIC models pass on and others need here.
+    It reads what SPIC models, sc2bench's entropy bottlenecks (`strings`, `shape`), its bottlenecks with a quantised
+    latent (`z`) and codec wrappers (a number of bytes) hand to analyzers. Bits per image pixel need the image size,
+    which SPIC models pass on and others need here.
 
     Args:
         image_size: [height, width] of the images, for models that do not tell.
@@ -84,7 +88,8 @@ class SpicSizeAnalyzer(BaseAnalyzer):
         """Records the images of one compressed object.
 
         Args:
-            compressed_obj: `{"strings": [[bytes, ...], ...], "shape": ...}` or a number of bytes (one image).
+            compressed_obj: `{"strings": [[bytes, ...], ...], "shape": ...}`, `{"z": QuantizedTensor}` of torchdistill
+                or a number of bytes (one image).
             code_bytes: bytes of entropy-coded symbols per image; by default the whole payload.
             image_size: (height, width) of these images.
             columns: further counts per image, e.g. the bytes of another coder; None where one cannot be given.
@@ -96,6 +101,9 @@ class SpicSizeAnalyzer(BaseAnalyzer):
         if isinstance(compressed_obj, int | np.integer):
             size = int(compressed_obj)
             self.images.append(ImageSizes(size, size, size, height * width, *_columns(columns, 1)))
+            return
+        if isinstance(compressed_obj, Mapping) and isinstance(compressed_obj.get("z"), QuantizedTensor):
+            self._record_quantized(compressed_obj["z"], height * width)
             return
         if not isinstance(compressed_obj, Mapping) or "strings" not in compressed_obj:
             raise ConfigError(
@@ -117,6 +125,14 @@ class SpicSizeAnalyzer(BaseAnalyzer):
                     own,
                 )
             )
+
+    def _record_quantized(self, latent: QuantizedTensor, image_pixels: int) -> None:
+        """Records a latent that is sent as it is: its integers, and scale and zero point of each image."""
+        for integers in latent.tensor:
+            size = integers.numel() * integers.element_size()
+            single = {"z": QuantizedTensor(integers[None].clone(), latent.scale, latent.zero_point)}
+            harness = int(get_binary_object_size(single, unit_size=1))
+            self.images.append(ImageSizes(size, size + QUANTIZER_BYTES, harness, image_pixels))
 
     def gathered(self) -> list[ImageSizes]:
         """Returns the sizes of all ranks, rank after rank."""

@@ -17,7 +17,7 @@ __all__ = ["Finding", "doctor_table", "examine"]
 
 HOSTS = ("torch", "torchvision", "torchdistill", "sc2bench", "compressai")
 OPTIONAL = {"pycocotools": "COCO's masks; `pip install pycocotools`"}
-_CODEC_QUALITY = {"jpeg": 35, "webp": 45, "heic": 35, "bpg": 35}
+_CODEC_QUALITY = {"jpeg": 35, "webp": 45, "heic": 35, "bpg": 35, "vtm": 36}
 _MARKS = {
     "ok": "[green]ok[/]",
     "absent": "[yellow]absent[/]",

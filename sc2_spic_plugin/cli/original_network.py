@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from ..models import SplitModel
+from ..models import SplitModel, build_network
 from ..models.frozen import frozen_state
 from ..ops import tensors_digest
 from ..training.build import BuiltConfig
@@ -22,9 +22,13 @@ def original_network(built: BuiltConfig) -> tuple[str, str]:
         return _name(config), bytes(model.network_digest.tolist()).hex()
     if built.teacher is not None:
         return _name(built.config["models"]["teacher_model"]), _digest(built.teacher)
+    wrapped = next((config[key] for key in _WRAPPED if key in config), config)
+    network = (wrapped.get("kwargs") or {}).get("network")
+    if network is not None:  # by its weights, whatever the model made of it
+        return _name(wrapped), _digest(build_network(network, built.task))
     for key in _WRAPPED:
         if key in config:
-            return _name(config[key]), _digest(getattr(model, key))
+            return _name(wrapped), _digest(getattr(model, key))
     return _name(config), _digest(model)
 
 

@@ -25,7 +25,7 @@ __all__ = [
     "last_stage",
 ]
 
-_RESULT_KEYS = ("name", "description", "method", "supervision", "dataset", "protocol", "unit")
+_RESULT_KEYS = ("name", "description", "method", "supervision", "dataset", "protocol", "unit", "cut")
 
 
 def checked_device(name: str) -> torch.device:

@@ -1,11 +1,8 @@
 """BPG on the network's input: sc2bench's module, with the pixels themselves handed to the encoder."""
 
-import os
 import re
-import shutil
 import subprocess
 import tempfile
-from functools import lru_cache
 from pathlib import Path
 
 import torchvision  # noqa: F401 - sc2bench.transforms needs it imported first
@@ -13,6 +10,7 @@ from PIL import Image
 from sc2bench.transforms.codec import BPGModule
 
 from ..errors import ConfigError, DataError
+from .programs import find_program, program_answer, wrong_program
 
 __all__ = ["PixelBpg", "bpg_unavailable_reason"]
 
@@ -20,6 +18,10 @@ PROGRAMS = {"SC2_SPIC_BPGENC": "bpgenc", "SC2_SPIC_BPGDEC": "bpgdec"}
 """Environment variable by program: the path of one that is not on PATH."""
 
 _TITLES = {"SC2_SPIC_BPGENC": "BPG Image Encoder", "SC2_SPIC_BPGDEC": "BPG Image Decoder"}
+_ADVICE = (
+    "build bpgenc and bpgdec of the libbpg project with USE_JCTVC and set SC2_SPIC_BPGENC and SC2_SPIC_BPGDEC to their "
+    "paths"
+)
 
 
 class PixelBpg(BPGModule):
@@ -63,7 +65,7 @@ class PixelBpg(BPGModule):
         if reason:
             raise ConfigError(f"`bpg` cannot be used: {reason}")
         super().__init__(
-            *(_find(variable) for variable in PROGRAMS),
+            *(find_program(variable, (program,)) for variable, program in PROGRAMS.items()),
             color_mode=color_mode,
             encoder=encoder,
             subsampling_mode=subsampling_mode,
@@ -96,43 +98,18 @@ def bpg_unavailable_reason(encoder: str = "jctvc") -> str | None:
         encoder: the HEVC encoder that `bpgenc` must contain.
     """
     for variable, program in PROGRAMS.items():
-        path = _find(variable)
-        if path is None:
-            named = os.environ.get(variable)
-            where = f"{variable} names `{named}`, which is no program" if named else f"`{program}` is not on PATH"
-            return (
-                f"{where}; build bpgenc and bpgdec of the libbpg project with USE_JCTVC and set SC2_SPIC_BPGENC and "
-                "SC2_SPIC_BPGDEC to their paths"
-            )
-        answer = _help(path, Path(path).stat().st_mtime_ns)
-        if _TITLES[variable] not in answer:
-            said = f"it says `{answer.strip().splitlines()[0]}`" if answer.strip() else "it says nothing"
-            return f"`{path}` is not libbpg's {program} ({said} when asked for help); set {variable} to the right path"
-        if program == "bpgenc":
-            offered = re.search(r"HEVC encoder \(([^,)]*)", answer)
-            encoders = offered.group(1).split() if offered else []
-            if encoder not in encoders:
-                return (
-                    f"`{path}` contains the encoder {', '.join(encoders) or '(no name)'}, not `{encoder}`; build it "
-                    f"with USE_{encoder.upper()}, or choose another with the option `encoder`"
-                )
-    return None
-
-
-def _find(variable: str) -> str | None:
-    return shutil.which(Path(os.environ.get(variable) or PROGRAMS[variable]).expanduser())
-
-
-@lru_cache
-def _help(path: str, _modified: int) -> str:
-    """Returns what a program prints when asked for help; once per version of the file."""
-    try:
-        done = subprocess.run(
-            [path, "-h"], capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, timeout=20
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return done.stdout + done.stderr
+        reason = wrong_program(variable, (program,), _TITLES[variable], f"libbpg's {program}", _ADVICE, "-h")
+        if reason:
+            return reason
+    path = str(find_program("SC2_SPIC_BPGENC", ("bpgenc",)))
+    offered = re.search(r"HEVC encoder \(([^,)]*)", program_answer(path, "-h"))
+    encoders = offered.group(1).split() if offered else []
+    if encoder in encoders:
+        return None
+    return (
+        f"`{path}` contains the encoder {', '.join(encoders) or '(no name)'}, not `{encoder}`; build it "
+        f"with USE_{encoder.upper()}, or choose another with the option `encoder`"
+    )
 
 
 def _run(command: list[str], written: Path) -> None:

@@ -1,4 +1,4 @@
-"""Image codecs on the network's input, coded and decoded by sc2bench's own PILImageModule and BPGModule."""
+"""Image codecs on the network's input, coded and decoded by sc2bench's own PILImageModule, BPGModule and VTMModule."""
 
 import hashlib
 import json
@@ -11,18 +11,28 @@ from ..errors import ConfigError, DataError, nearest
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["CODECS", "Codec", "CodecLadder", "CodecPoint", "CodedImage", "codec_ladder", "unavailable_reason"]
+__all__ = [
+    "CODECS",
+    "EXTERNAL_CODECS",
+    "Codec",
+    "CodecLadder",
+    "CodecPoint",
+    "CodedImage",
+    "codec_ladder",
+    "unavailable_reason",
+]
 
 
 class Codec(NamedTuple):
-    """A Pillow format, or BPG, with fair settings and its default qualities, highest rate last.
+    """A Pillow format, BPG or VTM, with fair settings and its default qualities, highest rate last.
 
     Attributes:
-        save_kwargs: options of Pillow's `save`; for BPG those of `PixelBpg`.
+        save_kwargs: options of Pillow's `save`; for BPG those of `PixelBpg`, for VTM those of `CheckedVtm`.
         four: qualities of a short ladder, for images of any size.
         eight: qualities of a long one.
         needs: what must be there: a Pillow feature, a package or a program.
         last_quality: the end of the codec's own scale.
+        subsamplings: options for each chroma subsampling that can be chosen.
     """
 
     save_kwargs: Mapping[str, Any]
@@ -30,18 +40,43 @@ class Codec(NamedTuple):
     eight: tuple[int, ...]
     needs: str
     last_quality: int = 100
+    subsamplings: Mapping[str, Mapping[str, Any]] = {}
 
 
 _BPG_OPTIONS = {"encoder": "jctvc", "subsampling_mode": "420", "color_mode": "ycbcr", "bit_depth": "8"}
 
 
+_JPEG_SUBSAMPLINGS = {"420": "4:2:0", "422": "4:2:2", "444": "4:4:4"}
+
 CODECS: dict[str, Codec] = {
-    "jpeg": Codec({"format": "JPEG", "optimize": True}, (5, 15, 35, 60), (5, 8, 12, 20, 35, 50, 65, 80), "jpg"),
+    "jpeg": Codec(
+        {"format": "JPEG", "optimize": True},
+        (5, 15, 35, 60),
+        (5, 8, 12, 20, 35, 50, 65, 80),
+        "jpg",
+        subsamplings={name: {"subsampling": value} for name, value in _JPEG_SUBSAMPLINGS.items()},
+    ),
     "webp": Codec({"format": "WEBP", "method": 6}, (5, 20, 45, 75), (1, 5, 12, 25, 40, 55, 70, 85), "webp"),
-    "heic": Codec({"format": "HEIF"}, (10, 20, 35, 50), (5, 10, 15, 20, 28, 36, 45, 55), "pillow_heif"),
-    "bpg": Codec(_BPG_OPTIONS, (45, 40, 35, 30), (50, 46, 43, 40, 37, 34, 31, 28), "bpgenc", 51),
+    "heic": Codec(
+        {"format": "HEIF"},
+        (10, 20, 35, 50),
+        (5, 10, 15, 20, 28, 36, 45, 55),
+        "pillow_heif",
+        subsamplings={name: {"chroma": int(name)} for name in ("420", "422", "444")},
+    ),
+    "bpg": Codec(
+        _BPG_OPTIONS,
+        (45, 40, 35, 30),
+        (50, 46, 43, 40, 37, 34, 31, 28),
+        "bpgenc",
+        51,
+        subsamplings={name: {"subsampling_mode": name} for name in ("420", "444")},
+    ),
+    "vtm": Codec({"color_mode": "ycbcr"}, (52, 45, 38, 31), (57, 52, 48, 44, 40, 36, 32, 28), "vtm", 63),
     "png": Codec({"format": "PNG", "optimize": True}, (), (), "zlib"),
 }
+EXTERNAL_CODECS = ("bpg", "vtm")
+"""Codecs that are programs of their own, an encoder and a decoder; their quality is a quantiser."""
 _LOSSLESS = ("png",)
 
 
@@ -66,10 +101,11 @@ class CodecPoint:
     Attributes:
         codec: key of `CODECS`.
         quality: the codec's own scale, 0 to 100, higher is better; None for lossless. BPG's is the quantiser of HEVC,
-            0 to 51, where *lower is better*.
-        save_kwargs: options beyond the table's, for example `{"subsampling": "4:2:0"}` for JPEG, `{"encoder": "x265"}`
-            for BPG.
+            0 to 51, VTM's that of VVC, 0 to 63, where *lower is better*.
+        save_kwargs: options beyond the table's, for example `{"encoder": "x265"}` for BPG.
         scale: below 1 the image is reduced before coding and enlarged after decoding.
+        subsampling: of the chroma, `420`, `422` or `444` as far as the codec has them; None: the codec's default,
+            which is `420` for all but VTM (`444`, all that sc2bench's module codes).
 
     Called with an image, a point is what sc2bench's models for coded input take; test batches are of one image:
 
@@ -88,12 +124,14 @@ class CodecPoint:
     quality: int | None = None
     save_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
     scale: float = 1.0
+    subsampling: str | None = None
 
     def __post_init__(self) -> None:
-        """Checks codec, quality and scale.
+        """Checks codec, quality, scale and subsampling.
 
         Raises:
-            ConfigError: an unknown codec, a quality outside its scale, or a scale outside (0, 1].
+            ConfigError: an unknown codec, a quality outside its scale, a scale outside (0, 1], or a subsampling that
+                the codec does not have.
         """
         if self.codec not in CODECS:
             raise ConfigError(f"Unknown codec `{self.codec}`. {nearest(self.codec, CODECS)}")
@@ -105,18 +143,25 @@ class CodecPoint:
             raise ConfigError(f"`{self.codec}` needs a whole quality from 0 to {last}, got {self.quality!r}.")
         if not 0 < self.scale <= 1:
             raise ConfigError(f"The scale before coding must be above 0 and at most 1, got {self.scale}.")
+        offered = CODECS[self.codec].subsamplings
+        if self.subsampling is not None and self.subsampling not in offered:
+            choice = f"choose {', '.join(f'`{name}`' for name in offered)}" if offered else "leave it out"
+            raise ConfigError(f"`{self.codec}` has no choice of subsampling {self.subsampling!r}; {choice}.")
 
     @property
     def options(self) -> dict[str, Any]:
-        """Every option that Pillow, or BPG's module, is given."""
+        """Every option that Pillow, or the module of an external codec, is given."""
+        codec = CODECS[self.codec]
         quality = {} if self.quality is None else {"quality": self.quality}
-        return {**CODECS[self.codec].save_kwargs, **quality, **self.save_kwargs}
+        subsampling = {} if self.subsampling is None else codec.subsamplings[self.subsampling]
+        return {**codec.save_kwargs, **quality, **subsampling, **self.save_kwargs}
 
     @property
     def name(self) -> str:
-        """Short name of the point: `q35`, `q35 4:2:0`, `q35 x0.5`; `qp35` for BPG's quantiser."""
-        letter = "qp" if self.codec == "bpg" else "q"
+        """Short name of the point: `q35`, `q35 420`, `q35 x0.5`; `qp35` where it is a quantiser."""
+        letter = "qp" if self.codec in EXTERNAL_CODECS else "q"
         parts = ["lossless" if self.quality is None else f"{letter}{self.quality}"]
+        parts += [] if self.subsampling is None else [self.subsampling]
         parts += [str(value) for _, value in sorted(self.save_kwargs.items())]
         parts += [f"x{self.scale:g}"] if self.scale != 1 else []
         return " ".join(parts)
@@ -173,6 +218,10 @@ class CodecPoint:
             from .bpg import PixelBpg
 
             return PixelBpg(**self.options)
+        if self.codec == "vtm":
+            from .vtm import CheckedVtm
+
+            return CheckedVtm(**self.options)
         import torchvision  # noqa: F401 - sc2bench.transforms needs it imported first
         from sc2bench.transforms.codec import PILImageModule
 
@@ -196,6 +245,10 @@ def unavailable_reason(codec: str, options: Mapping[str, Any] | None = None) -> 
         from .bpg import bpg_unavailable_reason
 
         return bpg_unavailable_reason(str({**CODECS[codec].save_kwargs, **(options or {})}["encoder"]))
+    if needs == "vtm":
+        from .vtm import vtm_unavailable_reason
+
+        return vtm_unavailable_reason()
     if needs == "pillow_heif":
         try:
             import pillow_heif

@@ -6,6 +6,7 @@ from .entropic_student import EntropicStudent, spic_entropic_student
 from .entropic_student_segmenter import EntropicStudentSegmenter, spic_entropic_student_segmenter
 from .frozen import freeze_network
 from .network import build_network
+from .neural_input import NeuralInputClassifier, spic_neural_input
 from .split_model import SplitModel
 from .teacher import spic_eval_teacher
 from .unit_files import UnitFiles, drop_unit, export_unit, load_unit
@@ -15,6 +16,7 @@ __all__ = [
     "EncodedBatch",
     "EntropicStudent",
     "EntropicStudentSegmenter",
+    "NeuralInputClassifier",
     "SplitModel",
     "UnitFiles",
     "build_network",
@@ -26,4 +28,5 @@ __all__ = [
     "spic_entropic_student",
     "spic_entropic_student_segmenter",
     "spic_eval_teacher",
+    "spic_neural_input",
 ]

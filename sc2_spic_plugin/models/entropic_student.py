@@ -1,5 +1,6 @@
 """sc2bench's Entropic Student, built on the same network weights as every other method of a comparison."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from .network import build_network
 
 __all__ = ["EntropicStudent", "build_bottleneck", "fit_coder_tables", "spic_entropic_student"]
 
-_CODER_BUFFERS = ("_offset", "_quantized_cdf", "_cdf_length")
+_CODER_BUFFERS = ("_offset", "_quantized_cdf", "_cdf_length", "scale_table")
 
 
 class EntropicStudent(SplittableResNet):
@@ -46,22 +47,22 @@ def fit_coder_tables(bottleneck: nn.Module, state_dict: Mapping[str, Any], prefi
 
 
 def build_bottleneck(config: Mapping[str, Any], layer2: nn.Module) -> nn.Module:
-    """Builds a bottleneck of sc2bench that replaces what comes before `layer2` of a ResNet.
+    """Builds a bottleneck of sc2bench that replaces what comes before `layer2` of a ResNet, or more of it.
 
     Args:
-        config: `key` and `kwargs`; `num_target_channels` follows from the network.
+        config: `key` and `kwargs`; `num_target_channels` follows from the network where the bottleneck takes it.
         layer2: the network's second stage.
 
     Raises:
         ConfigError: an unknown bottleneck.
     """
-    target_channels = next(layer2.parameters()).shape[1]
-    options = {"num_target_channels": target_channels, **dict(config.get("kwargs") or {})}
-    layer = get_layer(config["key"], **options)
-    if layer is None:
-        known = {*LAYER_CLASS_DICT, *LAYER_FUNC_DICT}
+    known = {**LAYER_CLASS_DICT, **LAYER_FUNC_DICT}
+    if config["key"] not in known:
         raise ConfigError(f"unknown bottleneck `{config['key']}`. {nearest(config['key'], known)}")
-    return layer
+    options = dict(config.get("kwargs") or {})
+    if "num_target_channels" in inspect.signature(known[config["key"]]).parameters:
+        options = {"num_target_channels": next(layer2.parameters()).shape[1], **options}
+    return get_layer(config["key"], **options)
 
 
 def spic_entropic_student(

@@ -12,6 +12,8 @@ from compressai.entropy_models import EntropyBottleneck
 from sc2bench.analysis import FileSizeAnalyzer
 from sc2bench.models.layer import FPBasedResNetBottleneck
 from tiny_parts import make_images, make_split, observe
+from torchdistill.common.file_util import get_binary_object_size
+from torchdistill.common.tensor_util import quantize_tensor
 
 from sc2_spic_plugin.analyzers import ImageSizes, SpicSizeAnalyzer, further_columns
 from sc2_spic_plugin.errors import ConfigError
@@ -148,3 +150,13 @@ def test_sizes_are_gathered_over_ranks(tmp_path: Path) -> None:
         expected.analyze(number)
     for index in range(2):
         assert (tmp_path / str(index)).read_text() == repr((expected.images, expected.summary()))
+
+
+def test_a_quantised_latent_is_counted_as_its_integers_and_what_it_takes_to_read_them() -> None:
+    analyzer = SpicSizeAnalyzer(image_size=(32, 32))
+    latent = quantize_tensor(make_images(2, 8))
+    analyzer.analyze({"z": latent})
+    one = {"z": latent._replace(tensor=latent.tensor[:1].clone())}
+    size = 3 * 8 * 8
+    harness = int(get_binary_object_size(one, unit_size=1))
+    assert analyzer.images == [ImageSizes(size, size + 5, harness, 1024)] * 2

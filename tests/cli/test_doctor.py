@@ -18,7 +18,7 @@ def found() -> dict[str, Finding]:
 def test_every_host_has_its_version_and_every_codec_is_tried_or_says_why_not() -> None:
     findings = found()
     assert all(findings[host].state == "ok" and findings[host].detail[0].isdigit() for host in HOSTS)
-    for codec in ("jpeg", "webp", "heic", "bpg"):
+    for codec in ("jpeg", "webp", "heic", "bpg", "vtm"):
         reason = unavailable_reason(codec)
         if reason:
             assert findings[codec][2:] == ("absent", reason)
@@ -30,14 +30,16 @@ def test_every_host_has_its_version_and_every_codec_is_tried_or_says_why_not() -
 def test_absent_codecs_and_optional_packages_are_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("pycocotools", "pillow_heif"):
         monkeypatch.setitem(sys.modules, module, None)
-    for variable in ("SC2_SPIC_BPGENC", "SC2_SPIC_BPGDEC"):
+    for variable in ("SC2_SPIC_BPGENC", "SC2_SPIC_BPGDEC", "SC2_SPIC_VTM_ENCODER"):
         monkeypatch.setenv(variable, "/nowhere/program")
     monkeypatch.setenv("COLUMNS", "300")
     outcome = CliRunner().invoke(app, ["doctor"])
     assert outcome.exit_code == 0
-    for advice in ("pip install pycocotools", "pip install pillow-heif", "SC2_SPIC_BPGENC and SC2_SPIC_BPGDEC"):
+    advices = ("pip install pycocotools", "pip install pillow-heif", "SC2_SPIC_BPGENC and SC2_SPIC_BPGDEC",
+               "build VVCSoftware_VTM (cmake, make) and set SC2_SPIC_VTM_ENCODER")  # fmt: skip
+    for advice in advices:
         assert advice in outcome.stdout
-    assert outcome.stdout.count("absent") == 3 and "missing" not in outcome.stdout
+    assert outcome.stdout.count("absent") == 4 and "missing" not in outcome.stdout
 
 
 def test_a_missing_host_is_named_and_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from sc2_spic_plugin.configs import config_root, load_sweep
 from sc2_spic_plugin.datasets import spic_pair_collate
 from sc2_spic_plugin.errors import ConfigError, DataError
 from sc2_spic_plugin.leaderboard import CODECS, CodecPoint, codec_ladder, unavailable_reason
+from sc2_spic_plugin.leaderboard.codecs import EXTERNAL_CODECS
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_counted_bytes_are_the_bytes_of_the_coded_image_and_the_same_each_time(c
     point = _default(codec)
     coded = point.transmit(photo)
     assert coded.payload_bytes == point.transmit(photo).payload_bytes and coded.image.mode == "RGB"
-    if codec == "bpg":
+    if codec in EXTERNAL_CODECS:
         return  # no Pillow format: what is counted is tested with programs of our own below
     buffer = io.BytesIO()
     photo.save(buffer, **point.options)
@@ -62,7 +63,7 @@ def test_what_hangs_on_an_image_is_not_sent(codec: str, photo: Image.Image) -> N
     assert tagged.info["comment"] == b"x" * 500
 
 
-@pytest.mark.parametrize("codec", ["jpeg", "webp", "heic", "bpg"])
+@pytest.mark.parametrize("codec", ["jpeg", "webp", "heic", "bpg", "vtm"])
 def test_bytes_rise_strictly_along_both_default_ladders(codec: str, photo: Image.Image) -> None:
     _default(codec)
     for count in (4, 8):
@@ -76,12 +77,28 @@ def test_png_returns_every_pixel(photo: Image.Image) -> None:
     assert CodecPoint("png").transmit(photo).image.tobytes() == photo.tobytes()
 
 
-def test_optimised_jpeg_is_smaller_than_pillows_default_and_subsampling_is_a_choice(photo: Image.Image) -> None:
-    sizes = {
-        name: CodecPoint("jpeg", 20, options).transmit(photo).payload_bytes
-        for name, options in {"fair": {}, "plain": {"optimize": False}, "444": {"subsampling": "4:4:4"}}.items()
+def test_optimised_jpeg_is_smaller_than_pillows_default(photo: Image.Image) -> None:
+    fair, plain = (CodecPoint("jpeg", 20, options) for options in ({}, {"optimize": False}))
+    assert fair.transmit(photo).payload_bytes < plain.transmit(photo).payload_bytes
+
+
+@pytest.mark.parametrize("codec", ["jpeg", "heic", "bpg"])
+def test_the_default_subsampling_is_420_and_each_choice_gives_another_image(codec: str, photo: Image.Image) -> None:
+    quality = _default(codec).quality
+    coded = {
+        name: CodecPoint(codec, quality, subsampling=name).transmit(photo)
+        for name in (None, *CODECS[codec].subsamplings)
     }
-    assert sizes["fair"] < sizes["plain"] and sizes["fair"] < sizes["444"]
+    assert coded[None].image.tobytes() == coded["420"].image.tobytes()
+    assert len({point.image.tobytes() for point in coded.values()}) == len(CODECS[codec].subsamplings)
+    if codec == "jpeg":  # HEVC quantises full chroma more coarsely, so there it may cost less
+        assert coded["420"].payload_bytes < coded["422"].payload_bytes < coded["444"].payload_bytes
+
+
+@pytest.mark.parametrize(("codec", "offered"), [("webp", "leave it out"), ("bpg", "choose `420`, `444`")])
+def test_a_subsampling_that_the_codec_lacks_is_refused_with_those_it_has(codec: str, offered: str) -> None:
+    with pytest.raises(ConfigError, match=f"no choice of subsampling '422'; {offered}"):
+        CodecPoint(codec, 20, subsampling="422")
 
 
 def test_coding_at_a_lower_scale_costs_fewer_bytes_and_returns_the_input_size(photo: Image.Image) -> None:
@@ -90,8 +107,9 @@ def test_coding_at_a_lower_scale_costs_fewer_bytes_and_returns_the_input_size(ph
 
 
 def test_names_and_digests_tell_points_apart() -> None:
-    points = [CodecPoint("jpeg", 5), CodecPoint("jpeg", 5, {"subsampling": "4:2:0"}), CodecPoint("jpeg", 5, scale=0.5)]
-    assert [point.name for point in points] == ["q5", "q5 4:2:0", "q5 x0.5"]
+    points = [CodecPoint("jpeg", 5), CodecPoint("jpeg", 5, subsampling="444"), CodecPoint("jpeg", 5, scale=0.5)]
+    assert [point.name for point in points] == ["q5", "q5 444", "q5 x0.5"]
+    assert CodecPoint("vtm", 5).name == CodecPoint("bpg", 5).name == "qp5"
     assert len({point.sha256 for point in [*points, CodecPoint("webp", 5)]}) == 4
     assert CodecPoint("jpeg", 5).sha256 == points[0].sha256
 
@@ -111,6 +129,7 @@ def test_a_missing_plugin_is_skipped_with_the_reason_and_refused_when_used(monke
         (("jpeg", None), "quality from 0 to 100, got None"),
         (("jpeg", 101), "got 101"),
         (("bpg", 52), "quality from 0 to 51, got 52"),
+        (("vtm", 64), "quality from 0 to 63, got 64"),
         (("png", 5), "lossless"),
         (("jpeg", 5, {}, 0.0), "above 0 and at most 1"),
     ],
@@ -125,12 +144,27 @@ def test_a_codec_that_fails_on_an_image_says_which_codec_quality_and_size(photo:
         CodecPoint("jpeg", 5, {"subsampling": "5:5:5"}).transmit(photo)
 
 
-@pytest.mark.parametrize("name", ["coco/sweep_codec.yaml", "voc/sweep_codec.yaml"])
-def test_the_shipped_sweeps_hold_the_default_ladders_under_the_method_of_each_codec(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "count"), [("coco/sweep_codec.yaml", 4), ("voc/sweep_codec.yaml", 4), ("imagenette/sweep_codec.yaml", 8)]
+)
+def test_the_shipped_sweeps_hold_the_default_ladders_under_the_method_of_each_codec(name: str, count: int) -> None:
     found: dict[str, list[int]] = {}
     for point in load_sweep(config_root() / name):
         found.setdefault(point.values["codec"], []).append(point.values["quality"])
-    assert found == {codec: list(CODECS[codec].four) for codec in ("jpeg", "webp", "heic", "bpg")}
+    codecs = ("jpeg", "webp", "heic", "bpg") if count == 4 else ("jpeg", "webp", "heic", *EXTERNAL_CODECS)
+    assert found == {codec: list(CODECS[codec].four if count == 4 else CODECS[codec].eight) for codec in codecs}
+
+
+@pytest.mark.parametrize("name", ["sweep_codec_subsampling", "sweep_codec_scale"])
+def test_every_point_of_the_other_codec_sweeps_can_be_made_and_differs_from_the_plain_ones(name: str) -> None:
+    plain = {point.sha256 for point in _points("sweep_codec")}
+    points = _points(name)
+    assert len({point.sha256 for point in points}) == len(points) and not plain & {point.sha256 for point in points}
+    assert {point.quality for point in points if point.codec == "jpeg"} <= set(CODECS["jpeg"].eight)
+
+
+def _points(name: str) -> list[CodecPoint]:
+    return [CodecPoint(**point.values) for point in load_sweep(config_root() / "imagenette" / f"{name}.yaml")]
 
 
 def test_sc2benchs_segmentation_wrapper_takes_a_point_as_its_codec_and_the_masks_stay(photo: Image.Image) -> None:

@@ -18,6 +18,7 @@ from sc2_spic_plugin.datasets import (
 from sc2_spic_plugin.errors import ConfigError
 from sc2_spic_plugin.leaderboard import (
     Protocol,
+    TimingRules,
     build_preparation,
     check_transform,
     load_protocol,
@@ -71,6 +72,14 @@ def test_every_shipped_protocol_survives_being_written_out(name: str, tmp_path: 
 def test_results_measured_before_there_was_segmentation_keep_their_protocols_digest() -> None:
     digests = {"imagenet-224": "95c607cb4966", "imagenette-160": "c654d0408e64", "synthetic-64": "02f08b63c2f6"}
     assert {name: load_protocol(name).sha256[:12] for name in digests} == digests
+
+
+def test_how_latency_is_measured_is_part_of_the_protocol_and_checked() -> None:
+    assert Protocol(**BASE).sha256 != Protocol(**BASE, timing=TimingRules(repeats=5)).sha256
+    assert Protocol(**BASE).sha256 != Protocol(**BASE, threads=1).sha256
+    for values in ({"batch_size": 0}, {"warm_up": -1}, {"repeats": 2.5}):
+        with pytest.raises(ConfigError, match=rf"`timing\.{next(iter(values))}` must be a whole number"):
+            TimingRules(**values)
 
 
 def test_how_absent_classes_count_is_part_of_a_segmentation_protocol_and_of_no_other() -> None:

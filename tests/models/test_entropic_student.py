@@ -11,7 +11,12 @@ from torchvision.models.resnet import BasicBlock
 
 from sc2_spic_plugin.analyzers import SpicSizeAnalyzer
 from sc2_spic_plugin.errors import ConfigError
-from sc2_spic_plugin.models import build_network, spic_entropic_student_segmenter, spic_eval_teacher
+from sc2_spic_plugin.models import (
+    build_network,
+    spic_entropic_student,
+    spic_entropic_student_segmenter,
+    spic_eval_teacher,
+)
 from sc2_spic_plugin.models.frozen import frozen_state
 
 RESNET = {"key": "ResNet", "kwargs": {"block": BasicBlock, "layers": [1, 1, 1], "num_classes": 2}}
@@ -131,3 +136,26 @@ def test_the_segmentation_student_is_registered_with_the_host() -> None:
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="no checkpoint at"):
         spic_entropic_student_segmenter({**network(), "src_ckpt": str(tmp_path / "n.pt")}, BOTTLENECK)
+
+
+def test_a_bottleneck_of_cr_bq_stands_in_for_two_stages_of_the_network() -> None:
+    network = {"key": "resnet50", "kwargs": {"num_classes": 3}}
+    bottleneck = {"key": "larger_resnet_bottleneck", "kwargs": {"bottleneck_channel": 2}}
+    model = spic_entropic_student(network, bottleneck, short_module_names=["layer3", "layer4"]).eval()
+    with torch.no_grad():
+        assert model(make_images(1, 64)).shape == (1, 3)
+    assert model.layer2 is None and not hasattr(model, "layer1")
+
+
+@pytest.mark.parametrize("key", ["FPBasedResNetBottleneck", "MSHPBasedResNetBottleneck"])
+def test_a_checkpoint_of_before_the_update_loads_after_it(key: str) -> None:
+    network = {**RESNET, "kwargs": {**RESNET["kwargs"], "layers": [1, 1, 1, 1]}}
+    bottleneck = {"key": key, "kwargs": {"num_bottleneck_channels": 4}}
+    trained, updated = spic_entropic_student(network, bottleneck), spic_entropic_student(network, bottleneck)
+    state = {name: value.clone() for name, value in trained.state_dict().items()}
+    updated.update()
+    updated.load_state_dict(dict(state))
+    assert_same(updated.state_dict(), state)
+    updated.update()
+    trained.update()
+    assert_same(updated.state_dict(), trained.state_dict())
