@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from ..errors import ConfigError, SpicError
 from ..version import __version__
+from .bench import bench
 from .comparing import leaderboard, plot, report
 from .halves import decode, encode, export
 from .overrides import parse_overrides
@@ -204,7 +205,7 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-for command in (export, encode, decode, leaderboard, plot, report):
+for command in (bench, export, encode, decode, leaderboard, plot, report):
     app.command()(command)
 
 

@@ -1,13 +1,10 @@
 """Checking a file of any kind: a config, every point of a sweep, every point of a suite."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from .check import check_config
-from .locate import resolve_config
 from .plain import load_plain
-from .render import is_sweep, load_sweep, render_config
+from .render import is_sweep, load_sweep
 from .suite import load_suite
 
 __all__ = ["check_file"]
@@ -25,13 +22,7 @@ def check_file(path: Path) -> dict[str, list[str]]:
     if "methods" not in load_plain(text):
         return {"": check_config(text)}
     suite = load_suite(path)
-
-    def check(config: str, *values: Mapping[str, Any]) -> list[str]:
-        merged = {name: value for each in (suite.shared, *values) for name, value in each.items()}
-        return check_config(render_config(resolve_config(config).read_text(), merged))
-
-    found = {"network": check(suite.network.config, suite.network.values)}
+    found = {"network": check_config(suite.render_network())}
     for method in suite.methods:
-        for name, values in method.points.items():
-            found[f"{method.name} {name}"] = check(method.config, method.values, values)
+        found |= {f"{method.name} {point}": check_config(text) for point, text in suite.render(method)}
     return found

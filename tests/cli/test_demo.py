@@ -54,21 +54,3 @@ def test_a_folder_without_its_parts_is_refused(tmp_path: Path) -> None:
 def test_weights_without_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--network needs --data"):
         CliRunner().invoke(app, ["demo", "--out", str(tmp_path), "--network", "x.pt"], catch_exceptions=False)
-
-
-@pytest.mark.parametrize("path", sorted((config_root() / "suites").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_suite_names_configs_that_are_shipped_and_values_that_exist(path: Path) -> None:
-    from sc2_spic_plugin.configs import check_config, render_config, resolve_config
-
-    suite = load_suite(path)
-    for method in suite.methods:
-        for values in method.points.values():
-            text = resolve_config(method.config).read_text()
-            assert check_config(render_config(text, {**suite.shared, **method.values, **values})) == []
-
-
-def test_a_method_without_points_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "suite.yaml"
-    path.write_text("name: x\nnetwork: {config: n}\nmethods: [{method: spic_l1, config: c, points: {}}]\n")
-    with pytest.raises(ConfigError, match=r"`spic_l1` .* has no points"):
-        load_suite(path)

@@ -13,11 +13,11 @@ from torch import nn
 from typer.testing import CliRunner
 
 from sc2_spic_plugin.analyzers import SpicSizeAnalyzer
+from sc2_spic_plugin.cli.bench.sent_mask import MaskSender, mask_as_png
 from sc2_spic_plugin.cli.demo import DemoOptions, comparison, pair_folder
 from sc2_spic_plugin.cli.demo.pair_folder import PairFolderImages
-from sc2_spic_plugin.cli.demo.sent_mask import MaskSender, mask_as_png
 from sc2_spic_plugin.cli.main import app
-from sc2_spic_plugin.configs.suite import Suite, load_suite
+from sc2_spic_plugin.configs.suite import CodecPlan, Suite, load_suite
 from sc2_spic_plugin.datasets import SyntheticScenes
 from sc2_spic_plugin.errors import ConfigError, DataError
 from sc2_spic_plugin.leaderboard import ResultFile, read_overlap_csv
@@ -42,7 +42,7 @@ def shrink(monkeypatch: pytest.MonkeyPatch, shared: dict[str, Any], methods: int
             suite,
             methods=small,
             network=network,
-            codecs={"jpeg": [20]},
+            codecs={"jpeg": CodecPlan((20,))},
             shared={**suite.shared, **shared},
             minimum_steps=0,
         )

@@ -1,20 +1,21 @@
-"""Image codecs on the input of a demo's network, through sc2bench's wrappers."""
+"""Image codecs on the input of the original network, through sc2bench's wrappers."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from ...datasets import PairCompose, PairNormalize, PairToTensor
-from ...leaderboard import CodecPoint
+from ...leaderboard import CodedImage
 from ...training.build import BuiltConfig
 
 __all__ = ["coded_images", "coding_model"]
 
 
-def coding_model(coded: CodecPoint, built: BuiltConfig, dataset: Any) -> nn.Module:
+def coding_model(transmit: Callable[[Image.Image], CodedImage], built: BuiltConfig, dataset: Any) -> nn.Module:
     """Returns sc2bench's model that codes PIL images, decodes them and gives them to the network of `built`."""
     from sc2bench.models.segmentation.wrapper import CodecInputCompressionSegmentationModel
     from sc2bench.models.wrapper import CodecInputCompressionClassifier
@@ -24,13 +25,13 @@ def coding_model(coded: CodecPoint, built: BuiltConfig, dataset: Any) -> nn.Modu
         return CodecInputCompressionClassifier(
             built.model,
             built.device,
-            codec_encoder_decoder=coded.transmit,
+            codec_encoder_decoder=transmit,
             post_transform=Compose(_from(dataset.transform.transforms, ToTensor)),
         )
     steps = _from(dataset.transforms.transforms, PairToTensor)[1:]
     after = [Normalize(step.mean, step.std) for step in steps if isinstance(step, PairNormalize)]
     return CodecInputCompressionSegmentationModel(
-        built.model, built.device, codec_encoder_decoder=coded.transmit, post_transform=Compose([ToTensor(), *after])
+        built.model, built.device, codec_encoder_decoder=transmit, post_transform=Compose([ToTensor(), *after])
     )
 
 

@@ -1,0 +1,107 @@
+"""`results/`: the points of finished jobs as one result file for each curve, and their per-image tables."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...errors import DataError, SpicError
+from ...leaderboard import Point, ResultFile, per_image_csv_path
+from ...ops import write_atomic
+from .job import RESULT, Job
+
+__all__ = ["collect_curve", "collect_curves"]
+
+
+def collect_curves(jobs: Sequence[Job], done: set[str]) -> tuple[list[Path], dict[str, str]]:
+    """Writes the result files of all curves that have a point.
+
+    Args:
+        jobs: of the suite.
+        done: names of those whose results hold.
+
+    Returns:
+        The files, and by curve why one could not be written.
+    """
+    written: list[Path] = []
+    problems: dict[str, str] = {}
+    for curve in dict.fromkeys(job.curve for job in jobs if job.builds is None):
+        members = [job for job in jobs if job.curve == curve and job.name in done]
+        try:
+            written += collect_curve(members)
+        except (SpicError, OSError) as error:
+            problems[curve] = str(error)
+    return written, problems
+
+
+def collect_curve(jobs: Sequence[Job]) -> list[Path]:
+    """Writes the result file of one curve; the jobs' own results stay as they are.
+
+    A file has one provenance: points made by other code, packages or on another machine go to `CURVE@2.json` and so
+    on, under the curve's name.
+
+    Args:
+        jobs: those of the curve that are done, in the order of the suite.
+
+    Raises:
+        DataError: two jobs have points that contradict each other, or are of different methods, splits or supervision;
+            or a per-image table is not there (all else is written).
+        OSError: the disk is full or the folder cannot be written.
+    """
+    files: list[ResultFile] = []
+    sources: dict[Point, Path] = {}
+    for job in jobs:
+        loaded = ResultFile.load(job.folder / RESULT)
+        _check_kind(job, loaded, files)
+        result = dataclasses.replace(loaded, name=job.curve, description=job.description)
+        index = next((i for i, file in enumerate(files) if not file.meta.differences(result.meta)), len(files))
+        _check_units(job, result, files)
+        files[index : index + 1] = [files[index].merge(result) if index < len(files) else result]
+        for point in result.points:
+            sources[point] = per_image_csv_path(job.folder / RESULT, point.unit)
+    if not files:
+        return []
+    results = jobs[0].settings.out / "results"
+    paths, tables, missing = [], set(), []
+    for number, file in enumerate(files, 1):
+        path = results / (f"{file.name}.json" if number == 1 else f"{file.name}@{number}.json")
+        paths.append(file.save(path, overwrite=True))
+        units = [point.unit for point in file.points]
+        for point in file.points:
+            several = units.count(point.unit) > 1
+            names = [point.unit, f"{point.unit}.seed{point.seed}"]
+            target, other = (per_image_csv_path(path, name) for name in (reversed(names) if several else names))
+            table = sources[point]
+            if table.is_file():
+                tables.add(write_atomic(target, table.read_bytes()))
+            else:
+                missing.append(str(table))
+            other.unlink(missing_ok=True)  # of before there were several seeds
+    for path in results.glob(f"{files[0].name}@*"):
+        if path not in tables and path not in paths:
+            path.unlink()
+    if missing:
+        raise DataError(f"written, but without the per-image tables {', '.join(missing)}, which are not there.")
+    return paths
+
+
+def _check_kind(job: Job, result: ResultFile, files: Sequence[ResultFile]) -> None:
+    for name in ("method", "supervision", "cut", "bypassed", "network_sha256", "protocol_sha256"):
+        for file in files[:1]:
+            mine, theirs = getattr(result.meta, name), getattr(file.meta, name)
+            if mine != theirs:
+                raise DataError(
+                    f"`{job.name}` has {name} {mine!r}, other points of `{job.curve}` have {theirs!r}; give each its "
+                    "own `curve` in the suite."
+                )
+
+
+def _check_units(job: Job, result: ResultFile, files: Sequence[ResultFile]) -> None:
+    known = {(point.unit, point.seed): point for file in files for point in file.points}
+    for point in result.points:
+        other = known.get((point.unit, point.seed))
+        if other is not None:
+            raise DataError(
+                f"two jobs of `{job.curve}` have a point `{point.unit}` (seed {point.seed}): {other.accuracy} % at "
+                f"{other.bpp} bpp, and {point.accuracy} % at {point.bpp} bpp in `{job.name}`; rename one, or give it "
+                "its own `curve`."
+            )

@@ -1,0 +1,79 @@
+"""How long jobs will take, from durations that were measured; never a guess."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ...configs.suite import Suite
+from .job import Job
+from .status import DONE, Status
+
+__all__ = ["Estimate", "Estimates", "Total", "duration_text", "jobs_text"]
+
+
+class Estimate(NamedTuple):
+    """Seconds of a job and where the figure is from; None where nobody measured it."""
+
+    seconds: float | None
+    source: str = ""
+
+
+class Total(NamedTuple):
+    """Seconds of several jobs run some at a time, and how many of them are not in it because nobody measured them."""
+
+    seconds: float
+    unknown: int
+
+    def __str__(self) -> str:
+        """Returns the figure for a reader."""
+        if not self.unknown:
+            return f"about {duration_text(self.seconds)}"
+        jobs = f"{jobs_text(self.unknown)} of unknown duration"
+        return f"about {duration_text(self.seconds)} and {jobs}" if self.seconds else jobs
+
+
+class Estimates:
+    """Durations of jobs: the median of those done of the same point, else curve; else what the suite says."""
+
+    def __init__(self, suite: Suite, jobs: Sequence[Job], status: Status) -> None:
+        self._suite, self._jobs, self._status = suite, jobs, status
+
+    def of(self, job: Job) -> Estimate:
+        """Returns the estimate of a job from its beginning."""
+        curve = [other for other in self._jobs if other.curve == job.curve]
+        for alike in ([other for other in curve if other.text == job.text], curve):  # other seeds first
+            found = [self._status.of(other.name) for other in alike]
+            known = [each.seconds for each in found if each.state == DONE and each.seconds is not None]
+            if known:
+                return Estimate(statistics.median(known), f"{len(known)} done")
+        recorded = self._suite.durations.get(job.curve)
+        return Estimate(None) if recorded is None else Estimate(float(recorded), "suite")
+
+    def total(self, jobs: Iterable[tuple[Job, float]], at_a_time: int) -> Total:
+        """Returns how long jobs take together.
+
+        Args:
+            jobs: those that are not done, and the seconds that each has had.
+            at_a_time: how many run at a time; what each takes is as measured, however many ran then.
+        """
+        known, unknown = 0.0, 0
+        for job, spent in jobs:
+            seconds = self.of(job).seconds
+            if seconds is None:
+                unknown += 1
+            else:
+                known += max(0.0, seconds - spent)
+        return Total(known / at_a_time, unknown)
+
+
+def jobs_text(count: int) -> str:
+    """Returns `1 job`, `2 jobs`."""
+    return f"{count} job{'' if count == 1 else 's'}"
+
+
+def duration_text(seconds: float) -> str:
+    """Returns `45 s`, `12 min` or `3 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
