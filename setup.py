@@ -6,7 +6,11 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 PACKAGE = "sc2_spic_plugin"
-DATA = {f"{PACKAGE}.yaml_configs": "yaml_configs", f"{PACKAGE}.protocols": "benchmarks/protocols"}
+DATA = {
+    f"{PACKAGE}.yaml_configs": "yaml_configs",
+    f"{PACKAGE}.protocols": "benchmarks/protocols",
+    f"{PACKAGE}.published": "benchmarks/published",
+}
 """YAML folders that lie beside the package in a checkout and inside it once installed."""
 
 

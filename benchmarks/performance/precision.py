@@ -2,8 +2,8 @@
 
 Run: python benchmarks/performance/precision.py IMAGENETTE NETWORK [--cut layer4.2] [--images 1500] [--seeds 3]
 
-IMAGENETTE is a folder with train/CLASS images, NETWORK a ResNet-50's weights. Two feature stores of the same images and
-views, one computed under bf16 autocast; from each, the same ladder of units is trained label-free with several seeds and
+IMAGENETTE is a folder with train/CLASS images, NETWORK a ResNet-50 file. Two feature stores of the same images and
+views, one computed under bf16 autocast; from each, the same ladder of units is trained label-free with some seeds and
 measured with real bytes on the selection images' fp32 features, as deployed. Units are float32 in both. A difference
 below the spread over seeds is none.
 """

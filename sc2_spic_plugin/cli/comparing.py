@@ -1,7 +1,7 @@
 """`sc2-spic leaderboard`, `plot` and `report`: what result files say, side by side."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +10,7 @@ import typer
 from ..errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from ..leaderboard import Source
+    from ..leaderboard import Group, PublishedCurve, Source
 
 __all__ = ["leaderboard", "plot", "report"]
 
@@ -19,19 +19,37 @@ AgainstOption = Annotated[
     list[str] | None,
     typer.Option(metavar="METHOD", help="compare with this method; may be repeated (by default the usual ones)"),
 ]
+PublishedOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="draw these curves as published, a shipped name or a YAML file; may be repeated"),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace files that are there")]
 
 
 def leaderboard(
-    results: Results,
+    results: Annotated[
+        list[Path] | None, typer.Argument(help="result files, or folders of them; with --submit, those that are there")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="folder for leaderboard.md, .csv and comparison.md, .json; printed otherwise")
     ] = None,
     against: AgainstOption = None,
+    submit: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="judge a result file from outside instead: all that it lacks for an entry"),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Make tables out of result files: every point, and every method against chosen ones."""
+    if submit is not None:
+        if out is not None or against:
+            raise ConfigError("--submit judges a file and writes nothing; leave --out and --against out.")
+        _judge(submit, results or [])
+        return
+    if not results:
+        raise ConfigError("name result files, or folders of them.")
     from ..leaderboard import compare_all, comparison_document, render_comparison, render_csv, render_markdown
+    from .writing import write_texts
 
     sources = _collect(results)
     comparisons = compare_all(sources, against)
@@ -47,7 +65,7 @@ def leaderboard(
         out / "comparison.md": comparison,
         out / "comparison.json": f"{document}\n",
     }
-    _write(files, overwrite)
+    write_texts(files, overwrite)
 
 
 def plot(
@@ -55,10 +73,12 @@ def plot(
     out: Annotated[Path, typer.Option(help="a .png or .svg file")],
     protocol: Annotated[str | None, typer.Option(help="only results under this protocol")] = None,
     title: Annotated[str | None, typer.Option(help="instead of network, data set and protocol")] = None,
+    published: PublishedOption = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw accuracy over rate; results that must not share a plot get one each, numbered."""
     from ..leaderboard import check_plot_path, group_results, plot_rate_accuracy
+    from .writing import check_free
 
     check_plot_path(out)
     loaded = [source.result for source in _collect(results)]
@@ -67,11 +87,13 @@ def plot(
         if protocol not in known:
             raise ConfigError(f"no result is under the protocol `{protocol}`. {nearest(protocol, known)}")
         loaded = [result for result in loaded if result.meta.protocol == protocol]
-    groups = [members for members in group_results(loaded).values() if any(member.points for member in members)]
+    found = group_results(loaded).items()
+    groups = {group: members for group, members in found if any(member.points for member in members)}
+    curves = _published(published, groups)
     paths = [out if number == 1 else out.with_name(f"{out.stem}-{number}{out.suffix}") for number in _count(groups)]
-    _check_free(paths, overwrite)
-    for path, members in zip(paths, groups, strict=True):
-        typer.echo(str(plot_rate_accuracy(members, path, title)))
+    check_free(paths, overwrite)
+    for path, (group, members) in zip(paths, groups.items(), strict=True):
+        typer.echo(str(plot_rate_accuracy(members, path, title, curves.get(group, ()))))
 
 
 def report(
@@ -79,14 +101,19 @@ def report(
     out: Annotated[Path, typer.Option(help="an .html file")],
     against: AgainstOption = None,
     title: Annotated[str, typer.Option(help="heading of the page")] = "Rate and accuracy, measured in real bytes",
+    published: PublishedOption = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Make one web page out of result files: plot, tables, provenance, histograms; works offline."""
+    from ..leaderboard import group_of
     from ..leaderboard.report import render_report
+    from .writing import write_texts
 
     if out.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"a report is written as .html, got `{out.name}`.")
-    _write({out: render_report(_collect(results), against, title)}, overwrite)
+    sources = _collect(results)
+    curves = _published(published, [group_of(source.result) for source in sources if source.result.points])
+    write_texts({out: render_report(sources, against, title, curves)}, overwrite)
 
 
 def _collect(paths: Sequence[Path]) -> "list[Source]":
@@ -100,26 +127,23 @@ def _collect(paths: Sequence[Path]) -> "list[Source]":
     return collected.sources
 
 
-def _count(items: Sequence[object]) -> range:
+def _judge(path: Path, board: Sequence[Path]) -> None:
+    """Says everything that a result file from outside lacks; exit code 1 if something required is."""
+    from ..leaderboard.submission import check_submission
+
+    submission = check_submission(path, _collect(board) if board else ())
+    typer.echo(submission.render())
+    if not submission.is_complete:
+        raise typer.Exit(1)
+
+
+def _published(names: Sequence[str] | None, groups: "Iterable[Group]") -> "Mapping[Group, Sequence[PublishedCurve]]":
+    """Returns the published curves that were asked for, by the results that they may be drawn over."""
+    from ..leaderboard.published_figure import curves_by_group
+    from ..leaderboard.published_files import load_figure
+
+    return curves_by_group([load_figure(name) for name in dict.fromkeys(names or ())], groups)
+
+
+def _count(items: Collection[object]) -> range:
     return range(1, len(items) + 1)
-
-
-def _check_free(paths: Sequence[Path], overwrite: bool) -> None:
-    """Checks that nothing is replaced unasked.
-
-    Raises:
-        ConfigError: a file is there.
-    """
-    there = [str(path) for path in paths if path.exists()]
-    if there and not overwrite:
-        raise ConfigError(f"{', '.join(there)} exists; choose another --out, or pass --overwrite.")
-
-
-def _write(files: Mapping[Path, str], overwrite: bool) -> None:
-    """Writes text files and says which, none unless all may be written; one that holds the text already is kept."""
-    from ..ops import write_atomic
-
-    changed = [path for path, text in files.items() if not path.is_file() or path.read_bytes() != text.encode()]
-    _check_free(changed, overwrite)
-    for path, text in files.items():
-        typer.echo(str(write_atomic(path, text) if path in changed else path))

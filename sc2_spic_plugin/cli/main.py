@@ -11,9 +11,11 @@ from ..errors import ConfigError, SpicError
 from ..version import __version__
 from .bench import bench
 from .comparing import leaderboard, plot, report
+from .converting import convert
 from .halves import decode, encode, export
 from .overrides import parse_overrides
 from .progress import console
+from .publishing import published
 
 __all__ = ["app", "main"]
 
@@ -205,7 +207,7 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-for command in (bench, export, encode, decode, leaderboard, plot, report):
+for command in (bench, export, encode, decode, leaderboard, plot, report, published, convert):
     app.command()(command)
 
 

@@ -13,7 +13,12 @@ from .styles import MethodStyle, method_rank, method_style
 
 __all__ = ["Curve", "CurvePoint", "Origin", "build_curves"]
 
-_BITS_MARKS = {"measured": "", "estimated": "estimated bits", "published": "as published"}
+_BITS_MARKS = {
+    "measured": "",
+    "estimated": "estimated bits",
+    "published": "as published",
+    "reported": "bits as reported",
+}
 
 
 class Origin(NamedTuple):

@@ -13,7 +13,7 @@ from .provenance import code_version, collect_environment, collect_versions
 __all__ = ["BITS", "SCHEMA_VERSION", "Meta"]
 
 SCHEMA_VERSION = 1
-BITS = ("measured", "estimated", "published")
+BITS = ("measured", "estimated", "published", "reported")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Meta:
         versions: package versions.
         environment: Python, platform, processors, threads.
         date: ISO 8601, UTC.
-        bits: `measured` (coded and decoded), `estimated` or `published`.
+        bits: `measured` (coded and decoded), `estimated`, `published`, or `reported` by somebody else.
         schema_version: version of the file layout.
     """
 

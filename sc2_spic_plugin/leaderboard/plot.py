@@ -174,8 +174,19 @@ def _reach(points: Sequence[CurvePoint], ends: Sequence[Any], centres: Sequence[
 
 
 def _draw_published(axes: Any, published: Sequence[PublishedCurve]) -> None:
-    for curve in published:
-        style = method_style(curve.method or curve.name)
+    styles = [method_style(curve.method or curve.name) for curve in published]
+    for curve, style in zip(published, styles, strict=True):
+        if styles.count(style) > 1:  # several curves of one method: their names tell them apart
+            axes.annotate(
+                curve.name,
+                (curve.bpp[0], curve.accuracy[0]),
+                xytext=(0, -6),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                fontsize=7,
+                color=style.colour,
+            )
         axes.plot(
             curve.bpp,
             curve.accuracy,
