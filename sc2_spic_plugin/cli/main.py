@@ -1,5 +1,6 @@
 """The console command `sc2-spic`."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,24 +50,29 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with the training that stopped in the folder")
     ] = False,
+    costs: Annotated[bool, typer.Option(help="measure encoder size, operations and latency too")] = True,
     store: Annotated[Path | None, typer.Option(help="train from this feature store (`sc2-spic cache`)")] = None,
     values: Set = None,
 ) -> None:
     """Train and measure what a config describes."""
     from ..leaderboard import render_console
+    from ..ops.ranks import is_first, joined
     from .running import RunOptions, is_finished, run_config
 
     target = out / "result.json"
     overrides = _with_store(config, parse_overrides(values), store)
-    options = RunOptions(test_only, checkpoint, protocol, device, precision, seed, calibrate, overrides, resume)
-    if not overwrite and is_finished(config, out, target, options):
-        console.print("this run is finished; --overwrite measures it again", soft_wrap=True)
-        typer.echo(str(target))
-        return
-    result = run_config(config, out, options).save(target)
-    for table in render_console([result], width=console.width):
-        console.print(table)
-    typer.echo(str(target))
+    options = RunOptions(test_only, checkpoint, protocol, device, precision, seed, calibrate, overrides, resume, costs)
+    with joined(device):  # of several processes, started by torchrun
+        if not overwrite and is_finished(config, out, target, options):
+            if is_first():
+                console.print("this run is finished; --overwrite measures it again", soft_wrap=True)
+                typer.echo(str(target))
+            return
+        result = run_config(config, out, options).save(target)
+        if is_first():
+            for table in render_console([result], width=console.width):
+                console.print(table)
+            typer.echo(str(target))
 
 
 def _with_store(config: str, overrides: dict[str, Any], store: Path | None) -> dict[str, Any]:
@@ -273,11 +279,18 @@ def _version(shown: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
     ] = False,
 ) -> None:
     """SPIC in the compression benchmark harness: train, measure in real bytes, compare."""
+    if _processes() > 1 and context.invoked_subcommand != "run":
+        raise ConfigError(f"`{context.invoked_subcommand}` runs in one process; torchrun starts `sc2-spic run` alone.")
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE") or 1)
 
 
 def main() -> None:
@@ -285,5 +298,6 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except (SpicError, OSError) as error:
-        console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        who = f" (process {os.environ.get('RANK', '?')})" if _processes() > 1 else ""
+        console.print(f"[bold red]error{who}:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)

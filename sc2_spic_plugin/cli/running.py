@@ -1,35 +1,34 @@
 """Running one config from training to measured point: what `sc2-spic run` and the demo share."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from torch import nn
-from torch.utils.data import RandomSampler
-
-from ..coding import StaticCoder
 from ..configs import render_config, resolve_config
 from ..errors import ConfigError, nearest
-from ..leaderboard import Meta, Point, Protocol, ResultFile, per_image_csv_path, write_per_image_csv
-from ..leaderboard.evaluate import Evaluation, build_metric, evaluate, evaluate_units
-from ..leaderboard.evaluation import Metric
+from ..leaderboard import Meta
 from ..models import SplitModel
 from ..ops import file_digest
+from ..ops.ranks import barrier, first_ahead, is_first, joined, world_size
 from ..training import SpicModel
 from ..training.build import BuiltConfig
 from ..training.calibrate import calibrate
 from ..training.checkpoint import load_model_checkpoint, replace_model
+from ..training.distributed import own_batches
 from ..training.loop import CHECKPOINT, PRECISIONS, train
-from ..training.resume import STATE, SavedState, find_state
+from ..training.resume import PROCESSES, STATE, SavedState, find_state
+from .measuring import Measured, MeasuredPoint, measure, measure_unit_costs, shipped
 from .opening import open_config
 from .original_network import original_network
-from .preparing import build_loader, calibration_loader
+from .preparing import calibration_loader
 from .progress import console, reporter
 
-__all__ = ["Measured", "MeasuredPoint", "RunOptions", "is_finished", "measure", "run_config"]
+__all__ = ["RunOptions", "is_finished", "run_config"]
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,13 @@ class RunOptions:
         test_only: evaluate a checkpoint instead of training.
         checkpoint: the checkpoint of `test_only`; by default the run's own, else the config's `dst_ckpt`.
         protocol: name or path of a protocol; by default the config's.
-        device: torch device string.
+        device: torch device string; `cuda` gives each process of torchrun a GPU of its own.
         precision: `fp32` or `bf16` (autocast) for training; measuring is always fp32.
         seed: of all random generators.
         calibrates: recount the coding tables over the training images after training.
         overrides: values to replace in the config, by dotted path.
         resume: go on from the newest training state of the folder.
+        costs: measure encoder size, operations and latency too.
     """
 
     test_only: bool = False
@@ -57,57 +57,32 @@ class RunOptions:
     calibrates: bool = True
     overrides: Mapping[str, Any] | None = None
     resume: bool = False
-
-
-class MeasuredPoint(NamedTuple):
-    """An operating point and what was measured on each image."""
-
-    point: Point
-    evaluation: Evaluation
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a run measured: one point, or one for each unit of a bank, with what belongs beside them."""
-
-    name: str
-    description: str
-    points: Sequence[MeasuredPoint]
-    meta: Meta
-
-    @property
-    def point(self) -> Point:
-        """The first point; the only one but for a bank."""
-        return self.points[0].point
-
-    @property
-    def evaluation(self) -> Evaluation:
-        """What was measured for the first point."""
-        return self.points[0].evaluation
-
-    def save(self, path: Path) -> ResultFile:
-        """Writes the result file, in place of what is there, and a per-image table for each point beside it."""
-        result = ResultFile(self.name, self.description, [each.point for each in self.points], self.meta)
-        result.save(path, overwrite=True)
-        for each in self.points:
-            write_per_image_csv(per_image_csv_path(path, each.point.unit), each.evaluation.rows())
-        return result
+    costs: bool = True
 
 
 def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
     """Trains (unless told not to) and measures what a config describes; writes config and checkpoint below `out`.
+
+    Started by torchrun, the processes share every batch and the images that are measured, and all return the same
+    result; each must see `out`, and the first writes.
 
     Raises:
         SpicError: a config, data set, checkpoint or loss that stops the run; what was written before stays.
     """
     if options.precision not in PRECISIONS:
         raise ConfigError(f"unknown precision `{options.precision}`. {nearest(options.precision, PRECISIONS)}")
+    with joined(options.device) as device:
+        return _run(config, out, options, device)
+
+
+def _run(config: str | Path, out: Path, options: RunOptions, device_name: str) -> Measured:
     resumed = _state_to_resume(config, out, options) if options.resume else None
-    _, text, built, about, protocol = open_config(
-        config, out / "config.yaml", options.device, options.seed, options.protocol, options.overrides
-    )
+    with first_ahead():
+        _, text, built, about, protocol = open_config(
+            config, out / "config.yaml", device_name, options.seed, options.protocol, options.overrides
+        )
     device = built.device
-    with reporter(about["name"]) as progress:
+    with _progress(about["name"]) as report:
         if options.test_only:
             checkpoint = _checkpoint_to_test(built, out, options)
             if checkpoint is not None:
@@ -116,12 +91,16 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
             facts = _facts(text, options)
             if isinstance(built.model, SpicModel):  # counted exactly below, or as training goes
                 built.model.observes = not options.calibrates
-            checkpoint = train(built, out, options.precision, progress.step, resumed, facts)
+            checkpoint = train(built, out, options.precision, report, resumed, facts)
             if options.calibrates and isinstance(built.model, SplitModel):
-                loader = calibration_loader(built)
-                calibrate(built.model, loader, device, lambda done: progress.step("tables", done, len(loader.dataset)))
-                replace_model(checkpoint, checkpoint, built.model)
-        evaluations = measure(built, protocol, progress.step)
+                loader = own_batches(calibration_loader(built))
+                total = math.ceil(len(loader.dataset) / world_size())
+                calibrate(built.model, loader, device, lambda done: report("tables", done, total))
+                if is_first():
+                    replace_model(checkpoint, checkpoint, built.model)
+                barrier()
+        evaluations = measure(built, protocol, report)
+        costs = measure_unit_costs(built, protocol, list(evaluations), report) if options.costs else {}
     digest = None if checkpoint is None else file_digest(checkpoint)
     points = [
         MeasuredPoint(
@@ -130,7 +109,8 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
                 config_sha256=hashlib.sha256(text.encode()).hexdigest(),
                 checkpoint_sha256=digest,
                 seed=options.seed,
-                extra=_shipped(built.model, unit),
+                extra={**shipped(built.model, unit), **(costs[unit].extra() if unit in costs else {})},
+                **(costs[unit].point_fields() if unit in costs else {}),
             ),
             evaluation,
         )
@@ -147,45 +127,21 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
         network_sha256=network_digest,
         method=about["method"],
         supervision=about.get("supervision"),
-        cut=model.cut if isinstance(model, SplitModel) else None,
+        cut=model.cut if isinstance(model, SplitModel) else about.get("cut"),
         bypassed=isinstance(model, SplitModel) and model.bypassed,
         samples=len(points[0].evaluation.images),
     )
     return Measured(about["name"], about.get("description") or "", points, meta)
 
 
-def _shipped(model: nn.Module, unit: str) -> dict[str, int | float | str]:
-    """Returns what a SPIC unit adds to the network on both sides, parameters and bytes of its tables, and its kind."""
-    if not isinstance(model, SplitModel):
-        return {}
-    parameters = sum(parameter.numel() for parameter in model.units[unit].parameters())
-    coder: StaticCoder = model.tables[unit].coder  # type: ignore[assignment]
-    return {"unit_parameters": parameters, "table_bytes": coder.table_bytes}
-
-
-def measure(built: BuiltConfig, protocol: Protocol, report: Any) -> dict[str, Evaluation]:
-    """Evaluates the built model on the protocol's report images, batched as the config's test loader says.
-
-    Returns:
-        What was measured, by unit; one entry, called "" where the model has no units.
-    """
-    loader = build_loader(built, built.config["test"]["test_data_loader"])
-    if isinstance(loader.sampler, RandomSampler):
-        raise ConfigError("the test loader draws images at random; use torch.utils.data.SequentialSampler.")
-    dataset = loader.dataset
-    ids = list(getattr(dataset, "ids", None) or [str(index) for index in range(len(dataset))])
-    denominator = protocol.denominator
-    pixels = None if isinstance(denominator, str) else denominator
-
-    def progress(done: int) -> None:
-        report("measuring", done, len(ids))
-
-    def build() -> Metric:
-        return build_metric(protocol, list(getattr(dataset, "classes", None) or []))
-
-    if isinstance(built.model, SplitModel):
-        return evaluate_units(built.model, loader, ids, pixels, built.device, progress, build)
-    return {"": evaluate(built.model, loader, ids, pixels, built.device, progress, build())}
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Opens a progress line in the first process, and gives what moves it on."""
+    if is_first():
+        with reporter(title) as progress:
+            yield progress.step
+    else:
+        yield lambda _what, _done, _total: None
 
 
 def is_finished(config: str | Path, out: Path, result: Path, options: RunOptions) -> bool:
@@ -226,18 +182,19 @@ def _state_to_resume(config: str | Path, out: Path, options: RunOptions) -> Save
         raise ConfigError("--test-only trains nothing, so it resumes nothing; pass one of the two.")
     saved = find_state(out)
     saved.check(_facts(_same_text(config, out, options), options))
-    for path in saved.damaged:
+    for path in saved.damaged if is_first() else ():
         console.print(f"{path} is damaged and is dropped; going on from the state before it", soft_wrap=True)
     where = saved.position
     place = f"the end of epoch {where.epoch + 1}" if where.finished else f"step {where.step} of epoch {where.epoch + 1}"
-    console.print(f"resuming from {saved.path}, {place}", soft_wrap=True)
+    if is_first():
+        console.print(f"resuming from {saved.path}, {place}", soft_wrap=True)
     return saved
 
 
 def _facts(text: str, options: RunOptions) -> dict[str, Any]:
     """Returns what a training that is resumed must find unchanged."""
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return {"config": digest, "seed": options.seed, "precision": options.precision}
+    return {"config": digest, "seed": options.seed, "precision": options.precision, PROCESSES: world_size()}
 
 
 def _checkpoint_to_test(built: BuiltConfig, out: Path, options: RunOptions) -> Path | None:

@@ -1,7 +1,7 @@
 """Classification: whether the first class, or one of the first five, is right."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -65,6 +65,12 @@ class ClassificationMetric:
         self.correct5 += ranks.any(dim=1).tolist()
         self.has_five = output.shape[1] >= 5
         return len(targets)
+
+    def extend(self, later: Self) -> None:
+        """Adds the images that another metric scored, behind its own."""
+        self.correct += later.correct
+        self.correct5 += later.correct5
+        self.has_five |= later.has_five
 
     def evaluation(
         self, images: list[str], sizes: list[ImageSizes], pixel_counts: list[int]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..analyzers import SpicSizeAnalyzer
 from ..errors import DataError
 from ..models import SplitModel
+from ..ops.ranks import gathered, world_size
 from .classification_metric import ClassificationMetric
 from .evaluation import Evaluation, Metric
 from .protocol import Protocol
@@ -87,6 +88,12 @@ class _Score:
     def __init__(self, metric: Metric, pixels: tuple[int, int] | None) -> None:
         self.metric, self.analyzer, self.count = metric, SpicSizeAnalyzer(image_size=pixels), 0
 
+    def extend(self, later: "_Score") -> None:
+        """Adds what was gathered about later images."""
+        self.metric.extend(later.metric)
+        self.analyzer.images += later.analyzer.images
+        self.count += later.count
+
     def evaluation(self, images: Sequence[str], pixel_counts: list[int]) -> Evaluation:
         """Returns what was measured on all images."""
         if not self.count:
@@ -123,7 +130,19 @@ def _evaluate(
                     coder.analyzers = [score.analyzer]
                 score.count += score.metric.update(next(outputs)[1], targets)
             report(len(pixel_counts))
+    if world_size() > 1:
+        scores, pixel_counts = _of_all_ranks(scores, pixel_counts)
     return {name: score.evaluation(images, pixel_counts) for name, score in scores.items()}
+
+
+def _of_all_ranks(scores: Mapping[str, _Score], pixel_counts: list[int]) -> tuple[Mapping[str, _Score], list[int]]:
+    """Joins what each process gathered about its images, in the order of ranks; every process has the whole."""
+    (joined, all_counts), *others = gathered((dict(scores), pixel_counts))
+    for theirs, counts in others:
+        for name, score in joined.items():
+            score.extend(theirs[name])
+        all_counts += counts
+    return joined, all_counts
 
 
 def evaluate(
@@ -137,6 +156,9 @@ def evaluate(
 ) -> Evaluation:
     """Evaluates a model image by image; a model that codes does so with real bytes.
 
+    Several processes each give the batches of a contiguous part of the images, in the order of ranks; all return what
+    was measured on all images.
+
     Args:
         model: any classifier or segmentation model of the hosts or of this package; a bank answers with its active
             unit.
@@ -144,7 +166,7 @@ def evaluate(
         images: ids of the images.
         pixels: (height, width) that bits are divided by: the protocol's denominator; None: each image's own size.
         device: where to run.
-        report: called with the number of images done.
+        report: called with the number of images done, in this process.
         metric: what scores the outputs (`build_metric`); by default classification's.
 
     Raises:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from torch import Tensor
 
@@ -98,6 +98,9 @@ class Metric(Protocol):
         Raises:
             DataError: targets or an output that cannot be scored.
         """
+
+    def extend(self, later: Self) -> None:
+        """Adds the images that another metric of the same kind scored, behind its own."""
 
     def evaluation(self, images: list[str], sizes: list[ImageSizes], pixel_counts: list[int]) -> Evaluation:
         """Returns what was measured on all images.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -80,6 +80,10 @@ class SegmentationMetric:
         targets = targets.to(logits.device)
         self.parts.append(count_overlaps(logits.argmax(dim=1), targets, logits.shape[1], self.void))
         return len(targets)
+
+    def extend(self, later: Self) -> None:
+        """Adds the images that another metric scored, behind its own."""
+        self.parts += later.parts
 
     def evaluation(self, images: list[str], sizes: list[ImageSizes], pixel_counts: list[int]) -> SegmentationEvaluation:
         """Returns what was measured on all images.

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..models import SplitModel
+from ..ops.ranks import gathered
 from .batches import to_device
 from .stored_features import StoredFeatures
 
@@ -26,11 +27,12 @@ def calibrate(
     Args:
         model: the model; its network and units stay as they are.
         batches: image batches (B, 3, H, W), or tuples that start with one or with a list of them; labels are not read.
+            Several processes each give their own (`own_batches`); the counts are summed.
         device: where the model is.
-        report: called with the number of images counted so far.
+        report: called with the number of images counted so far, in this process.
 
     Returns:
-        The number of images counted.
+        The number of images counted, in all processes.
 
     Raises:
         DataError: there was no image.
@@ -47,6 +49,7 @@ def calibrate(
                 model.tables[name].count(unit.encode(features))  # type: ignore[operator]
             images += len(features)
         report(images)
+    images = sum(gathered(images))
     if images == 0:
         raise DataError("there was no image to calibrate on; check the data set's folder.")
     for tables in model.tables.values():

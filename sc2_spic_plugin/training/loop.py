@@ -14,9 +14,11 @@ from torch.utils.data import default_collate
 
 from ..errors import ConfigError, DataError, SpicError, TrainingError
 from ..models import SplitModel
+from ..ops.ranks import barrier, from_first, gathered, is_first, sum_in_place
 from .batches import to_device
 from .build import BuiltConfig
 from .checkpoint import load_model_checkpoint
+from .distributed import draw_apart, enter_stage, share_of_batch, weighted_by_share
 from .resume import (
     Position,
     SavedState,
@@ -53,6 +55,9 @@ def train(
 
     The value that selects is the training criterion (distortion plus weighted rate) in eval mode on the data set of
     `val_data_loader`, of the last training stage: it needs no label unless the criterion does.
+
+    Several processes (`ops.ranks.joined`) share every batch and end with the weights that one would; each must see the
+    folder, and the first writes.
 
     Args:
         built: the config, built.
@@ -101,13 +106,18 @@ def train(
             dataset.check(built.model)
     checkpoint = out / CHECKPOINT
     now, restart = Position(), None
-    drop_leftovers(out)
+    barrier()  # all have read what the first may remove
+    if is_first():
+        drop_leftovers(out)
     if resumed is None:
-        forget_states(out)
+        if is_first():
+            forget_states(out)
+        enter_stage(box)
+        draw_apart()
     else:
         restore(resumed, built.model, box)
         now = resumed.position
-        for path in resumed.damaged:  # or the next state would push the good one out
+        for path in resumed.damaged if is_first() else ():  # or the next state would push the good one out
             path.unlink()
         if now.finished:
             with warnings.catch_warnings():  # the optimizer did take its steps, before the stop
@@ -115,6 +125,7 @@ def train(
                 box.post_epoch_process()
         else:
             restart = resumed
+        enter_stage(box)
     taker = build_step(box, built.model)
     selection = Selection(built.model, taker.names, checkpoint, now.best)
     epoch_to_update, written = train_config.get("epoch_to_update"), time.monotonic()
@@ -137,6 +148,9 @@ def train(
         if getattr(box, "stage_number", 1) != now.stage:
             now.stage = box.stage_number
             selection.start_stage()
+            enter_stage(box)
+        if taker.optimizer is not box.optimizer:
+            taker = build_step(box, built.model)
         if epoch == epoch_to_update and not now.updated:
             built.model.update()  # type: ignore[operator]
             now.updated = True
@@ -146,7 +160,7 @@ def train(
         for losses, step, total in _epoch(taker, box, built, precision, now.updated, restart):
             if losses is None:  # the step was taken
                 now.step = step
-                if step < total and time.monotonic() - written >= save_every:
+                if step < total and from_first(lambda: time.monotonic() - written >= save_every):
                     save()
                 continue
             for unit, loss in losses.items():
@@ -164,6 +178,7 @@ def train(
         save()
         box.post_epoch_process()
     box.clean_modules()
+    barrier()  # the first has written it
     load_model_checkpoint(checkpoint, built.model)
     for network in networks:
         if not isinstance(network, SplitModel):  # measured as the hosts would measure it
@@ -186,8 +201,8 @@ def _epoch(
     """Runs an epoch, or the rest of it, as sc2bench's scripts do.
 
     Yields:
-        For each step twice (losses by unit, step, steps in all): before the step is taken, and after it with None.
-        On a GPU, which must not be waited for, losses come every so many steps.
+        For each step twice (losses of the global batch by unit, step, steps in all): before the step is taken, and
+        after it with None. On a GPU, which must not be waited for, losses come every so many steps.
     """
     total = len(box.train_data_loader)
     batches = _batches(box, built.model, restart)
@@ -198,8 +213,9 @@ def _epoch(
         batch, targets = to_device(batch, built.device), to_device(targets, built.device)
         if isinstance(supplement, tuple):  # of a collate function for images and masks
             supplement = default_collate(list(supplement))
-        with _autocast(built.device, precision):
-            losses, left = taker.forward(batch, targets, supplement)
+        share = share_of_batch(box.train_data_loader, step - 1)
+        with _autocast(built.device, precision), weighted_by_share(box.criterion, share, targets):
+            losses, left = taker.forward(batch, targets, supplement, share)
         seen.append(losses)
         if built.device.type == "cpu" or len(seen) == _STEPS_UNSEEN or step == total:
             yield _worst(seen), step, total
@@ -210,8 +226,10 @@ def _epoch(
 
 
 def _worst(seen: list[dict[str, Tensor]]) -> dict[str, float]:
-    """Returns each unit's last loss, or one that is not finite if there was any."""
-    stacked = torch.stack([torch.stack([losses[name].float() for name in losses]) for losses in seen]).cpu()
+    """Returns each unit's last loss over all processes, or one that is not finite if there was any."""
+    stacked = torch.stack([torch.stack([losses[name].float() for name in losses]) for losses in seen])
+    sum_in_place([stacked])
+    stacked = stacked.cpu()
     broken = ~torch.isfinite(stacked)
     rows = torch.where(broken.any(0), broken.int().argmax(0), len(seen) - 1)
     return {name: float(stacked[rows[column], column]) for column, name in enumerate(seen[0])}
@@ -224,11 +242,11 @@ def _batches(box: Any, model: nn.Module, restart: SavedState | None) -> Iterator
     """
     if restart is None:
         return iter(box.train_data_loader)
-    set_generators(model, restart.content["position"]["began"])
+    set_generators(model, restart.own["began"])
     batches = iter(box.train_data_loader)
     for _ in range(restart.position.step):
         next(batches)
-    set_generators(model, restart.content["generators"])
+    set_generators(model, restart.own["generators"])
     return batches
 
 
@@ -240,16 +258,19 @@ def _held_out_values(taker: HostStep | BankStep, box: Any, model: nn.Module, pre
     was_updated = getattr(model, "bottleneck_updated", False)
     if isinstance(model, SplitModel):
         model.bottleneck_updated = False
-    totals, count = dict.fromkeys(taker.names, 0.0), 0
+    found: list[tuple[dict[str, float], int]] = []
     for batch, targets in box.val_data_loader:
         batch, targets = to_device(batch, box.device), to_device(targets, box.device)
         with _autocast(box.device, precision):
             values = taker.values(batch, targets, None)
-        for name, value in values.items():
-            totals[name] += float(value) * len(targets)
-        count += len(targets)
+        found.append(({name: float(value) for name, value in values.items()}, len(targets)))
     if isinstance(model, SplitModel):
         model.bottleneck_updated = was_updated
+    totals, count = dict.fromkeys(taker.names, 0.0), 0
+    for of_batch, images in (batch for of_rank in gathered(found) for batch in of_rank):
+        for name, mean in of_batch.items():
+            totals[name] += mean * images
+        count += images
     if count == 0:
         raise DataError("there is no image to select a checkpoint with; check the data set of `val_data_loader`.")
     return {name: total / count for name, total in totals.items()}

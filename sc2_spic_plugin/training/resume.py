@@ -15,9 +15,11 @@ from ..errors import CheckpointError, ConfigError
 from ..models import SplitModel
 from ..models.network import load_torch_file
 from ..ops import write_atomic
+from ..ops.ranks import gathered, is_first, rank, world_size
 
 __all__ = [
     "PREVIOUS",
+    "PROCESSES",
     "STATE",
     "Position",
     "SavedState",
@@ -31,7 +33,11 @@ __all__ = [
 ]
 
 STATE, PREVIOUS = "last.pt", "previous.pt"
+PROCESSES = "number of processes"
+"""The fact that says how many processes share a training; each has generators of its own."""
 _LAYOUT = 2
+_BEFORE = {PROCESSES: 1}
+"""Facts of states that were written before they were kept."""
 _TABLES = ("_quantized_cdf", "_offset", "_cdf_length", "scale_table")
 
 
@@ -68,8 +74,15 @@ class SavedState:
 
     @property
     def position(self) -> Position:
-        """Where the training was."""
-        return Position(**self.content["position"])
+        """Where the training was, with the generators of this process."""
+        return Position(**{**self.content["position"], "began": self.own["began"]})
+
+    @property
+    def own(self) -> Mapping[str, Any]:
+        """What this process keeps apart from the others: `generators`, `began` and `gradients`."""
+        if rank() > 0:
+            return self.content["others"][rank() - 1]
+        return {**self.content, "began": self.content["position"]["began"]}
 
     def check(self, facts: Mapping[str, Any]) -> None:
         """Refuses to go on under other circumstances than those the state was made in.
@@ -78,7 +91,7 @@ class SavedState:
             ConfigError: what differs.
         """
         for name, value in facts.items():
-            kept = self.content["facts"].get(name)
+            kept = self.content["facts"].get(name, _BEFORE.get(name))
             if kept != value:
                 raise ConfigError(
                     f"{self.path} was made with another {name} ({kept}, now {value}); go on with the same one, or "
@@ -87,8 +100,20 @@ class SavedState:
 
 
 def save_state(out: Path, model: nn.Module, box: Any, position: Position, facts: Mapping[str, Any]) -> Path:
-    """Writes all that going on needs to `last.pt`; the one before it stays as `previous.pt`."""
+    """Writes all that going on needs to `last.pt`; the one before it stays as `previous.pt`.
+
+    Every process must call it, the first writes.
+    """
     scheduler, path = box.lr_scheduler, out / STATE
+    own, *others = gathered(
+        {
+            "generators": get_generators(model),
+            "began": position.began,
+            "gradients": [parameter.grad for parameter in _optimized(box)],  # None, but while they are accumulated
+        }
+    )
+    if not is_first():
+        return path
     state = {
         "layout": _LAYOUT,
         "facts": dict(facts),
@@ -96,10 +121,11 @@ def save_state(out: Path, model: nn.Module, box: Any, position: Position, facts:
         "model": model.state_dict(),
         "beside": dict(_beside(model, box)),
         "optimizer": box.optimizer.state_dict(),
-        "gradients": [parameter.grad for parameter in _optimized(box)],  # None, but while gradients are accumulated
+        "gradients": own["gradients"],
         "steps_of_stage": box.stage_grad_count,
         "lr_scheduler": None if scheduler is None else scheduler.state_dict(),
-        "generators": get_generators(model),
+        "generators": own["generators"],
+        "others": others,
     }
 
     def write(file: Any) -> None:
@@ -158,8 +184,11 @@ def restore(saved: SavedState, model: nn.Module, box: Any) -> None:
     Raises:
         CheckpointError: the state is of another network, model or optimiser.
     """
-    state, position = saved.content, saved.position
+    state = saved.content
     try:
+        if len(state.get("others", ())) + 1 != world_size():
+            raise ValueError("it was made by another number of processes")
+        position = saved.position
         _advance(box, position)
         own = model.state_dict()
         if sorted(own) != sorted(state["model"]):
@@ -174,14 +203,14 @@ def restore(saved: SavedState, model: nn.Module, box: Any) -> None:
             for name, value in beside.items():
                 value.copy_(state["beside"][name])
         box.optimizer.load_state_dict(state["optimizer"])
-        for parameter, gradient in zip(_optimized(box), state["gradients"], strict=True):
+        for parameter, gradient in zip(_optimized(box), saved.own["gradients"], strict=True):
             parameter.grad = None if gradient is None else gradient.to(parameter.device)
         if box.lr_scheduler is not None:
             box.lr_scheduler.load_state_dict(state["lr_scheduler"])
     except (CheckpointError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{saved.path} does not fit the training of this config: {error}") from error
     box.stage_grad_count = state["steps_of_stage"]
-    set_generators(model, state["generators"])
+    set_generators(model, saved.own["generators"])
 
 
 def _advance(box: Any, position: Position) -> None:

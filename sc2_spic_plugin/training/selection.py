@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from ..models.network import read_state_dict
+from ..ops.ranks import is_first
 from .checkpoint import save_state_checkpoint
 
 __all__ = ["Selection"]
@@ -47,5 +48,6 @@ class Selection:
             fresh = {key: value.detach().cpu().clone() for key, value in state.items() if key.startswith(prefixes)}
             self._kept = {key: fresh.get(key, self._kept.get(key, value)) for key, value in state.items()}
             state = self._kept
-        save_state_checkpoint(self.path, state, sum(self.best.values()) / len(self.best))
+        if is_first():
+            save_state_checkpoint(self.path, state, sum(self.best.values()) / len(self.best))
         self.best_is_saved = True

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torchdistill.core.util import extract_io_dict
 
 from ..errors import ConfigError
+from ..ops.ranks import gathered, world_size
 from ..rate_estimators import has_aux_loss
+from .distributed import sum_gradients
 from .student import OpenedBatch, SpicModel
 
 __all__ = ["BankStep", "HostStep", "build_step"]
@@ -21,20 +23,28 @@ _UNIT_ACTIVATIONS = 10
 
 
 class HostStep:
-    """The step of torchdistill's box, whatever is trained in it."""
+    """The step of torchdistill's box, whatever is trained in it.
+
+    Several processes each give the loss of their part of a batch; the gradients are summed before the optimizer's step.
+    """
 
     names = ("",)
 
     def __init__(self, box: Any, model: nn.Module) -> None:
-        self.box, self.model = box, model
+        self.box, self.model, self.optimizer = box, model, box.optimizer
+        if world_size() > 1:
+            sum_gradients(box.optimizer, box.max_grad_norm)
+            box.max_grad_norm = None  # the host would clip before they are summed
 
     def values(self, batch: Any, targets: Any, supplement: Any) -> dict[str, Tensor]:
         """Returns the loss; no gradient is computed."""
         return {"": self.box.forward_process(batch, targets, supplement)}
 
-    def forward(self, batch: Any, targets: Any, supplement: Any) -> tuple[dict[str, Tensor], Tensor]:
-        """Returns the loss, twice: as a value, and for `take`."""
-        loss = self.box.forward_process(batch, targets, supplement)
+    def forward(
+        self, batch: Any, targets: Any, supplement: Any, share: float = 1.0
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Returns the loss, twice: as a value, and for `take`; times `share`, of this process in the global batch."""
+        loss = _part_of(self.box.forward_process(batch, targets, supplement), share)
         return {"": loss.detach()}, loss
 
     def take(self, loss: Tensor, updated: bool) -> None:
@@ -43,7 +53,7 @@ class HostStep:
         if updatable and not (updated or self.model.bottleneck_updated):
             aux_module: Any = self.model.get_aux_module()  # type: ignore[operator]
             if aux_module is not None:
-                aux_module.aux_loss().backward()
+                _part_of(aux_module.aux_loss(), 1 / world_size()).backward()  # it reads no image
         self.box.post_forward_process(loss)
 
 
@@ -71,9 +81,10 @@ class BankStep:
     def __init__(self, box: Any, model: SpicModel, memory_limit: int = MEMORY_LIMIT) -> None:
         if not hasattr(box, "model_io_dict"):
             raise ConfigError("a bank distils from its own network; remove `teacher_model` and set `distills: True`.")
-        self.box, self.model, self.memory_limit = box, model, memory_limit
+        self.box, self.model, self.memory_limit, self.optimizer = box, model, memory_limit, box.optimizer
         self.names = tuple(model.units)
         self._kept_by_one: int | None = None
+        sum_gradients(box.optimizer)
         if box.max_grad_norm is not None:
             self._clip_by_unit(float(box.max_grad_norm))
 
@@ -82,15 +93,17 @@ class BankStep:
         losses = self._losses(batch, targets, supplement)
         return {name: loss for chunk in losses for name, loss in chunk.items()}
 
-    def forward(self, batch: Any, targets: Any, supplement: Any) -> tuple[dict[str, Tensor], Tensor]:
-        """Returns each unit's loss and what is left for `take`: the sum of the last chunk's."""
+    def forward(
+        self, batch: Any, targets: Any, supplement: Any, share: float = 1.0
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Returns each unit's loss and what is left for `take`, the sum of the last chunk's; each times `share`."""
         values: dict[str, Tensor] = {}
         loss: Tensor | None = None
         for chunk in self._losses(batch, targets, supplement):
             if loss is not None:  # the chunk before: its graph goes before the next is built
                 (loss / max(self.box.grad_accum_step, 1)).backward()
-            values.update({name: value.detach() for name, value in chunk.items()})
-            loss = torch.stack(list(chunk.values())).sum()
+            values.update({name: _part_of(value.detach(), share) for name, value in chunk.items()})
+            loss = _part_of(torch.stack(list(chunk.values())).sum(), share)
         assert loss is not None  # a bank has units
         return values, loss
 
@@ -98,7 +111,7 @@ class BankStep:
         """Takes the step; a bank's tables are counted, so `updated` says nothing here."""
         aux = [each.aux_loss() for each in self.model.rate_estimators.values() if has_aux_loss(each)]  # type: ignore[arg-type, operator]
         if aux:
-            torch.stack(aux).sum().backward()
+            _part_of(torch.stack(aux).sum(), 1 / world_size()).backward()
         self.box.post_forward_process(loss)
 
     def _losses(self, batch: Any, targets: Any, supplement: Any) -> Iterator[dict[str, Tensor]]:
@@ -129,7 +142,10 @@ class BankStep:
         return {path: kept for path, kept in extract_io_dict(self.box.model_io_dict, self.box.device).items() if kept}
 
     def _chunk(self, opened: OpenedBatch) -> int:
-        """Returns how many units go through the back-end at once; the first time, one pass of it is measured."""
+        """Returns how many units go through the back-end at once; the first time, one pass of it is measured.
+
+        That is in a training step, which all processes take: they must go on in chunks of one size.
+        """
         if self._kept_by_one is None:
             seen: dict[int, int] = {}
 
@@ -144,7 +160,7 @@ class BankStep:
             self._hooked()
             behind = sum(size for pointer, size in seen.items() if pointer not in fixed)
             own = _UNIT_ACTIVATIONS * features.numel() * features.element_size()
-            self._kept_by_one = max(behind + own, 1)
+            self._kept_by_one = max(gathered(max(behind + own, 1)))
         return max(1, min(len(self.names), self.memory_limit // self._kept_by_one))
 
     def _clip_by_unit(self, limit: float) -> None:
@@ -164,6 +180,10 @@ def build_step(box: Any, model: nn.Module) -> HostStep | BankStep:
     if isinstance(model, SpicModel) and len(model.units) > 1:
         return BankStep(box, model)
     return HostStep(box, model)
+
+
+def _part_of(loss: Tensor, share: float) -> Tensor:
+    return loss if share == 1.0 else loss * share
 
 
 def _part(value: Any, index: int, count: int) -> Any:

@@ -24,7 +24,8 @@ from torchdistill.common.main_util import import_dependencies, load_ckpt, save_c
 from torchdistill.core.training import get_training_box
 from torchdistill.datasets.util import build_data_loader
 
-from sc2_spic_plugin.cli.running import Measured, RunOptions, run_config
+from sc2_spic_plugin.cli.measuring import Measured
+from sc2_spic_plugin.cli.running import RunOptions, run_config
 from sc2_spic_plugin.leaderboard import render_markdown
 
 Write = Callable[..., Path]
