@@ -24,7 +24,8 @@ def read_version() -> str:
 
 COCO = ["pycocotools>=2.0.7"]
 BROWSER = ["selenium>=4.20"]
-TEST = [*COCO, "pytest>=8", "hypothesis>=6"]
+SEARCH = ["optuna>=5"]
+TEST = [*COCO, *SEARCH, "pytest>=8", "hypothesis>=6"]
 DEV = [*TEST, "ruff>=0.8", "mypy>=1.13", "types-PyYAML", "build", "pre-commit"]
 
 setup(
@@ -61,7 +62,7 @@ setup(
         "matplotlib",
         "safetensors",
     ],
-    extras_require={"browser": BROWSER, "coco": COCO, "test": TEST, "dev": DEV},
+    extras_require={"browser": BROWSER, "coco": COCO, "search": SEARCH, "ray": ["ray>=2.40"], "test": TEST, "dev": DEV},
     entry_points={"console_scripts": ["sc2-spic=sc2_spic_plugin.cli.main:main"]},
     keywords=["split computing", "feature compression", "entropy coding", "distillation", "benchmark"],
     classifiers=[

@@ -11,7 +11,8 @@ from ..ops import write_atomic
 from ..training.build import build_config, quiet_hosts, seed_everything
 from ..training.calibrate import calibrate
 from ..training.checkpoint import load_model_checkpoint, replace_model
-from .preparing import calibration_loader, checked_device
+from ..training.loading import calibration_loader
+from .preparing import checked_device
 from .progress import reporter
 
 __all__ = ["calibrate_checkpoint"]

@@ -17,6 +17,7 @@ from .halves import decode, encode, export
 from .overrides import parse_overrides
 from .progress import console
 from .publishing import published
+from .searching import search
 
 __all__ = ["app", "main"]
 
@@ -80,7 +81,7 @@ def _with_store(config: str, overrides: dict[str, Any], store: Path | None) -> d
     if store is None:
         return overrides
     from ..configs import render_config, resolve_config
-    from .caching import store_values
+    from ..configs.stored import store_values
 
     return {**overrides, **store_values(render_config(resolve_config(config).read_text(), overrides), store)}
 
@@ -213,7 +214,7 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-for command in (bench, export, encode, decode, leaderboard, plot, report, published, convert):
+for command in (bench, export, encode, decode, leaderboard, plot, report, published, convert, search):
     app.command()(command)
 
 
@@ -244,10 +245,16 @@ def configs_copy(name: str, target: Path) -> None:
 def configs_check(names: list[str]) -> None:
     """Say what is wrong with configs, sweeps or suites before anything is built; exit code 1 if something is."""
     from ..configs import check_file, resolve_config
+    from ..configs.plain import load_plain
+    from ..search import load_space
 
     wrong = 0
     for name in names:
         path = resolve_config(name)
+        if "space" in load_plain(path.read_text()):
+            load_space(path)
+            typer.echo(f"{path}: ok")
+            continue
         for point, problems in check_file(path).items():
             wrong += len(problems)
             label = f"{path} {point}".strip()

@@ -19,7 +19,7 @@ from ..models import SplitModel
 from ..ops.ranks import is_first, world_size
 from ..training.build import BuiltConfig
 from ..training.distributed import own_batches
-from .preparing import build_loader
+from ..training.loading import build_loader
 from .progress import console
 
 __all__ = ["Measured", "MeasuredPoint", "measure", "measure_unit_costs", "shipped"]

@@ -1,28 +1,21 @@
-"""What every run needs before it measures: a device, the config's own facts, its protocol, loaders of its images."""
+"""What every run needs before it measures: a device, the config's own facts, its protocol."""
 
-import copy
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..errors import CheckpointError, ConfigError, nearest
 from ..leaderboard import Protocol, check_transform
 from ..training.build import BuiltConfig
+from ..training.loading import last_stage, transform_name
 from ..training.loop import CHECKPOINT
-from ..training.store import FeatureStore
 
 __all__ = [
     "about_result",
-    "build_loader",
-    "calibration_images",
-    "calibration_loader",
     "check_protocol",
     "checked_device",
     "checkpoint_of",
-    "last_stage",
 ]
 
 _RESULT_KEYS = ("name", "description", "method", "supervision", "dataset", "protocol", "unit", "cut")
@@ -41,67 +34,6 @@ def checked_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"the device `{name}` cannot be used: {reason} Use `cpu`, or `cuda` with a GPU.") from error
     return device
-
-
-def build_loader(built: BuiltConfig, config: dict[str, Any], dataset: Any = None) -> Any:
-    """Returns the loader that a config describes, of its data set or of another."""
-    from torchdistill.datasets.util import build_data_loader
-
-    plain = {key: value for key, value in config.items() if key != "requires_supp"}
-    return build_data_loader(built.datasets[config["dataset_id"]] if dataset is None else dataset, plain, False)
-
-
-def _transform_name(dataset: Any, task: str) -> str | None:
-    """Returns where a data set keeps its transform: `transforms` is the joint one of image and mask."""
-    names = ("transforms", "transform") if task == "segmentation" else ("transform",)
-    return next((name for name in names if getattr(dataset, name, None) is not None), None)
-
-
-def _images_by_size(samples: Sequence[tuple[Tensor, Any]]) -> tuple[list[Tensor]]:
-    """Collates the images alone, those of one size together, so that none is enlarged."""
-    sizes: dict[torch.Size, list[Tensor]] = {}
-    for image, *_ in samples:
-        sizes.setdefault(image.shape, []).append(image)
-    return ([torch.stack(images) for images in sizes.values()],)
-
-
-def calibration_images(built: BuiltConfig) -> Any:
-    """Returns the training images of the last stage, prepared as images are when they are measured.
-
-    The training transform crops and flips at random; the tables shall fit what is sent, so the transform of the
-    selection images takes its place where both data sets have one.
-
-    Raises:
-        ConfigError: the config says nothing about training.
-    """
-    if not built.config.get("train"):
-        raise ConfigError(f"{built.path} has no `train`, so no training images to count on.")
-    stage = last_stage(built)
-    dataset = built.datasets[stage["train_data_loader"]["dataset_id"]]
-    if isinstance(dataset, FeatureStore):
-        return dataset.for_calibration()
-    selection = built.datasets[stage["val_data_loader"]["dataset_id"]]
-    name = _transform_name(selection, built.task)
-    if name is not None and hasattr(dataset, name):
-        dataset = copy.copy(dataset)
-        setattr(dataset, name, getattr(selection, name))
-    return dataset
-
-
-def calibration_loader(built: BuiltConfig) -> Any:
-    """Returns a loader of `calibration_images`."""
-    dataset = calibration_images(built)
-    config = last_stage(built)["train_data_loader"]
-    loader = build_loader(built, {**config, "kwargs": {**config["kwargs"], "drop_last": False}}, dataset)
-    if built.task == "segmentation" and not isinstance(dataset, FeatureStore):
-        loader.collate_fn = _images_by_size
-    return loader
-
-
-def last_stage(built: BuiltConfig) -> dict[str, Any]:
-    """Returns the last training stage of a config."""
-    stages = sorted((key for key in built.config["train"] if key.startswith("stage")), key=lambda key: int(key[5:]))
-    return built.config["train"][stages[-1]] if stages else built.config["train"]
 
 
 def about_result(built: BuiltConfig, path: Path, protocol: str | None = None) -> dict[str, Any]:
@@ -139,7 +71,7 @@ def check_protocol(built: BuiltConfig, protocol: Protocol) -> None:
     if test_id != protocol.report:
         raise ConfigError(f"the config tests on `{test_id}`, protocol {protocol.name} reports `{protocol.report}`.")
     dataset = built.datasets[test_id]
-    name = _transform_name(dataset, protocol.task)
+    name = transform_name(dataset, protocol.task)
     check_transform(protocol, None if name is None else getattr(dataset, name))
     if built.config.get("train"):
         selection = last_stage(built)["val_data_loader"]["dataset_id"]

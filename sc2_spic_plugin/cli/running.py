@@ -20,12 +20,12 @@ from ..training.build import BuiltConfig
 from ..training.calibrate import calibrate
 from ..training.checkpoint import load_model_checkpoint, replace_model
 from ..training.distributed import own_batches
+from ..training.loading import calibration_loader
 from ..training.loop import CHECKPOINT, PRECISIONS, train
 from ..training.resume import PROCESSES, STATE, SavedState, find_state
 from .measuring import Measured, MeasuredPoint, measure, measure_unit_costs, shipped
 from .opening import open_config
 from .original_network import original_network
-from .preparing import calibration_loader
 from .progress import console, reporter
 
 __all__ = ["RunOptions", "is_finished", "run_config"]

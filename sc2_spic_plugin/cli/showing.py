@@ -76,5 +76,3 @@ def show_image(config: str, image: Path, out: Path, options: RunOptions, overwri
         bypassed=isinstance(model, SplitModel) and model.bypassed,
     )
     return f"{draw_comparison(comparison, out)}: {comparison.sentence}"
-
-

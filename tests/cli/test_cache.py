@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sc2_spic_plugin.cli.caching import cache_features, store_values
+from sc2_spic_plugin.cli.caching import cache_features
 from sc2_spic_plugin.cli.running import RunOptions, run_config
 from sc2_spic_plugin.configs import render_config, resolve_config
+from sc2_spic_plugin.configs.stored import store_values
 from sc2_spic_plugin.errors import ConfigError
 
 BANK = {

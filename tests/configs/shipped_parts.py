@@ -18,7 +18,7 @@ from sc2_spic_plugin.configs.render import is_sweep
 from sc2_spic_plugin.datasets import PairDataset
 from sc2_spic_plugin.training.build import BuiltConfig
 
-NAMES = [name for name in list_configs() if not name.startswith("suites/")]
+NAMES = [name for name in list_configs() if not name.startswith(("suites/", "search/"))]
 SWEEPS = [name for name in NAMES if is_sweep(Path(name))]
 CONFIGS = [name for name in NAMES if name not in SWEEPS]
 SUITES = [name for name in list_configs() if name.startswith("suites/")]

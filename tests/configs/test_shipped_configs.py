@@ -26,7 +26,7 @@ from shipped_parts import (
 )
 from torchdistill.common import yaml_util
 
-from sc2_spic_plugin.cli.preparing import about_result, check_protocol, last_stage
+from sc2_spic_plugin.cli.preparing import about_result, check_protocol
 from sc2_spic_plugin.configs import (
     RenderedConfig,
     check_config,
@@ -40,6 +40,7 @@ from sc2_spic_plugin.leaderboard import load_protocol
 from sc2_spic_plugin.models import CutNetwork, SplitModel, build_network, cut_network
 from sc2_spic_plugin.training import spic_classifier, spic_segmenter
 from sc2_spic_plugin.training.build import BuiltConfig, build_config, quiet_hosts
+from sc2_spic_plugin.training.loading import last_stage
 
 __all__ = ["folder"]  # a fixture
 

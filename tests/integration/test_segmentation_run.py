@@ -10,7 +10,6 @@ import torch
 from segmentation_parts import SUPERVISED
 
 from sc2_spic_plugin.cli.original_network import original_network
-from sc2_spic_plugin.cli.preparing import calibration_loader
 from sc2_spic_plugin.cli.running import RunOptions, run_config
 from sc2_spic_plugin.configs import resolve_config
 from sc2_spic_plugin.errors import ConfigError, DataError
@@ -23,6 +22,7 @@ from sc2_spic_plugin.leaderboard import (
 )
 from sc2_spic_plugin.training.build import build_config
 from sc2_spic_plugin.training.calibrate import calibrate
+from sc2_spic_plugin.training.loading import calibration_loader
 
 Write = Callable[..., Path]
 CPU = torch.device("cpu")

@@ -27,9 +27,9 @@ from ...leaderboard.evaluate import Evaluation, build_metric, evaluate
 from ...leaderboard.styles import LABEL_METHOD, MASK_METHOD
 from ...models.network import load_weights
 from ...training.build import BuiltConfig
+from ...training.loading import build_loader
 from ..opening import OpenedConfig, open_config
 from ..original_network import original_network
-from ..preparing import build_loader
 from ..progress import reporter
 from .input_codec import coded_images, coding_model
 from .job import CONFIG, FACTS, RESULT
