@@ -9,7 +9,7 @@ Steps are timed in turns, so that a busy machine slows all sides alike; a run of
 is extrapolated from its steps. The store's side counts the building of all its parts.
 """
 
-from timing import machine_line, median, take_turns
+from timing import machine_line, median, median_ratio, take_turns
 
 # isort: split
 import argparse
@@ -195,13 +195,15 @@ def report(
         building[precision] = [seconds * stored]
         print(f"  {'a stored view, ' + precision:32s} {seconds * 1e3:9.1f} ms ({stored} of them)")
     print(f"{arguments.units} stock runs of {arguments.epochs} epochs, fp32: {stock / 3600:.1f} h (extrapolated)")
+    one_stock = times["stock, one unit, fp32"]
     for precision in ("fp32", "bf16"):
-        plain = arguments.epochs * steps * middle[f"bank, {precision}"]
+        ratio, low, high = median_ratio(one_stock, times[f"bank, {precision}"])
+        n = arguments.units
+        print(f"  {precision}: bank {n * ratio:.1f} times as fast (quartiles {n * low:.1f} to {n * high:.1f})")
         kept = building[precision][0] + arguments.epochs * steps * middle[f"bank from the store, {precision}"]
-        share = building[precision][0] / kept
         print(
-            f"  {precision}: bank {plain / 3600:.2f} h, {stock / plain:.1f} times as fast; store of {arguments.views} "
-            f"views {kept / 3600:.2f} h ({share:.0%} of it building), {stock / kept:.1f} times as fast"
+            f"  {precision}: bank from a store of {arguments.views} views {kept / 3600:.2f} h "
+            f"({building[precision][0] / kept:.0%} of it building), {stock / kept:.1f} times as fast"
         )
     more = middle["two units from the store, fp32"] - middle["one unit from the store, fp32"]
     print(f"one more unit: {more / middle['stock, one unit, fp32']:.1%} of a stock step")

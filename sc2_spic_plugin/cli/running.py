@@ -30,6 +30,9 @@ from .progress import console, reporter
 
 __all__ = ["RunOptions", "is_finished", "run_config"]
 
+_UNNAMED = ("", "unit")
+"""What is measured where a model has no units, and a unit that its config gives no name."""
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -105,7 +108,7 @@ def _run(config: str | Path, out: Path, options: RunOptions, device_name: str) -
     points = [
         MeasuredPoint(
             evaluation.point(
-                about.get("unit") or about["name"] if len(evaluations) == 1 else unit,
+                unit if unit not in _UNNAMED else about.get("unit") or about["name"],
                 config_sha256=hashlib.sha256(text.encode()).hexdigest(),
                 checkpoint_sha256=digest,
                 seed=options.seed,

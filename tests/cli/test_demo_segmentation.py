@@ -33,7 +33,7 @@ def shrink(monkeypatch: pytest.MonkeyPatch, shared: dict[str, Any], methods: int
             dataclasses.replace(
                 method,
                 values={**method.values, **epochs, **shared},
-                points=dict(list(method.points.items())[:1]),
+                points=None if method.points is None else dict(list(method.points.items())[:1]),
             )
             for method in suite.methods[:methods]
         ]
@@ -68,15 +68,18 @@ def test_every_method_is_measured_on_the_same_masks_in_decoded_bytes(
     assert len({result.meta.network_sha256 for result in results.values()}) == 1
     for name, result in results.items():
         assert (result.meta.task, result.meta.samples, result.meta.bypassed) == ("segmentation", 4, False)
-        (point,) = result.points
-        rows = read_overlap_csv(out / "results" / f"{name}.{point.unit}.csv")
-        intersection, union = (np.array([getattr(row, key) for row in rows]) for key in ("intersection", "union"))
-        assert point.miou == pytest.approx(100 * (intersection.sum(0) / union.sum(0)).mean())
-        if name != "original":
-            assert point.payload_bytes == pytest.approx(np.mean([row.payload_bytes for row in rows]))
-            assert point.bpp == pytest.approx(point.payload_bytes * 8 / 96**2)
-        if name in spic:
-            assert result.meta.cut == "backbone.layer2" and point.payload_bytes == pytest.approx(point.code_bytes + 1)
+        assert len(result.points) >= 1
+        for point in result.points:
+            rows = read_overlap_csv(out / "results" / f"{name}.{point.unit}.csv")
+            intersection, union = (np.array([getattr(row, key) for row in rows]) for key in ("intersection", "union"))
+            assert point.miou == pytest.approx(100 * (intersection.sum(0) / union.sum(0)).mean())
+            if name != "original":
+                assert point.payload_bytes == pytest.approx(np.mean([row.payload_bytes for row in rows]))
+                assert point.bpp == pytest.approx(point.payload_bytes * 8 / 96**2)
+            if name in spic:
+                assert result.meta.cut == "backbone.layer2" and point.payload_bytes == pytest.approx(
+                    point.code_bytes + 1
+                )
     assert results["mask"].points[0].miou == results["original"].points[0].miou
     table = (out / "leaderboard.md").read_text()
     assert all(label in table for label in ("SPIC", "Entropic Student", "JPEG", "send the mask", "mIoU"))

@@ -55,12 +55,11 @@ def fit_suite(suite: Suite, images: DemoImages, options: DemoOptions) -> Suite:
     """Returns a suite with what the images and the options say: folders, classes, sizes, epochs, protocol."""
     methods = []
     for method in suite.methods:
-        points = {}
-        for name, values in (method.points or {}).items():
-            planned = {**suite.shared, **method.values, **values}.get(EPOCHS, 1)
-            epochs = options.epochs or images.epochs(planned, suite.minimum_steps)
-            points[name] = {**values, EPOCHS: epochs}
-        values = {**images.values(method.network_path), **method.values}
+        values = {**suite.shared, **images.values(method.network_path), **method.values}
+        points = None if method.points is None else {name: dict(own) for name, own in method.points.items()}
+        for own in [values] if points is None else points.values():  # a bank is one job, else each point is
+            planned = {**values, **own}.get(EPOCHS, 1)
+            own[EPOCHS] = options.epochs or images.epochs(planned, suite.minimum_steps)
         methods.append(dataclasses.replace(method, values=values, points=points))
     network = {**images.values("models.model"), **suite.network.values}
     return dataclasses.replace(
