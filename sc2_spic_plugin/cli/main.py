@@ -53,21 +53,31 @@ def run(
     ] = False,
     costs: Annotated[bool, typer.Option(help="measure encoder size, operations and latency too")] = True,
     store: Annotated[Path | None, typer.Option(help="train from this feature store (`sc2-spic cache`)")] = None,
+    train_only: Annotated[
+        bool, typer.Option("--train-only", help="measure nothing; with --store, no image is needed")
+    ] = False,
     values: Set = None,
 ) -> None:
     """Train and measure what a config describes."""
     from ..leaderboard import render_console
     from ..ops.ranks import is_first, joined
-    from .running import RunOptions, is_finished, run_config
+    from .running import RunOptions, is_finished, run_config, train_config
 
     target = out / "result.json"
-    overrides = _with_store(config, parse_overrides(values), store)
+    if train_only and test_only:
+        raise ConfigError("--train-only measures nothing and --test-only trains nothing; pass one of the two.")
+    overrides = _with_store(config, parse_overrides(values), store, train_only)
     options = RunOptions(test_only, checkpoint, protocol, device, precision, seed, calibrate, overrides, resume, costs)
     with joined(device):  # of several processes, started by torchrun
         if not overwrite and is_finished(config, out, target, options):
             if is_first():
                 console.print("this run is finished; --overwrite measures it again", soft_wrap=True)
                 typer.echo(str(target))
+            return
+        if train_only:
+            trained = train_config(config, out, options)
+            if is_first():
+                typer.echo(str(trained))
             return
         result = run_config(config, out, options).save(target)
         if is_first():
@@ -76,14 +86,16 @@ def run(
             typer.echo(str(target))
 
 
-def _with_store(config: str, overrides: dict[str, Any], store: Path | None) -> dict[str, Any]:
+def _with_store(config: str, overrides: dict[str, Any], store: Path | None, train_only: bool) -> dict[str, Any]:
     """Returns the values to replace, with those that make a config train from a store."""
     if store is None:
         return overrides
     from ..configs import render_config, resolve_config
-    from ..configs.stored import store_values
+    from ..configs.stored import reportless_values, store_values
 
-    return {**overrides, **store_values(render_config(resolve_config(config).read_text(), overrides), store)}
+    text = render_config(resolve_config(config).read_text(), overrides)
+    spared = reportless_values(text, store) if train_only else {}
+    return {**overrides, **store_values(text, store), **spared}
 
 
 @app.command()

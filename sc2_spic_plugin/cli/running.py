@@ -24,11 +24,13 @@ from ..training.loading import calibration_loader
 from ..training.loop import CHECKPOINT, PRECISIONS, train
 from ..training.resume import PROCESSES, STATE, SavedState, find_state
 from .measuring import Measured, MeasuredPoint, measure, measure_unit_costs, shipped
-from .opening import open_config
+from .opening import OpenedConfig, open_config
 from .original_network import original_network
 from .progress import console, reporter
 
-__all__ = ["RunOptions", "is_finished", "run_config"]
+__all__ = ["RunOptions", "is_finished", "run_config", "train_config"]
+
+Report = Callable[[str, int, int], None]
 
 _UNNAMED = ("", "unit")
 """What is measured where a model has no units, and a unit that its config gives no name."""
@@ -72,38 +74,68 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
     Raises:
         SpicError: a config, data set, checkpoint or loss that stops the run; what was written before stays.
     """
+    _check_precision(options)
+    with joined(options.device) as device:
+        resumed = _state_to_resume(config, out, options) if options.resume else None
+        opened = _opened(config, out, options, device)
+        with _progress(opened.about["name"]) as report:
+            if options.test_only:
+                checkpoint = _checkpoint_to_test(opened.built, out, options)
+                if checkpoint is not None:
+                    load_model_checkpoint(checkpoint, opened.built.model)
+            else:
+                checkpoint = _trained(opened, out, options, resumed, report)
+            return _measured(opened, checkpoint, options, report)
+
+
+def train_config(config: str | Path, out: Path, options: RunOptions) -> Path:
+    """Trains what a config describes and measures nothing: with a store, no image is read.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        SpicError: as `run_config`.
+    """
+    _check_precision(options)
+    with joined(options.device) as device:
+        resumed = _state_to_resume(config, out, options) if options.resume else None
+        opened = _opened(config, out, options, device, is_measured=False)
+        with _progress(opened.about["name"]) as report:
+            return _trained(opened, out, options, resumed, report)
+
+
+def _check_precision(options: RunOptions) -> None:
     if options.precision not in PRECISIONS:
         raise ConfigError(f"unknown precision `{options.precision}`. {nearest(options.precision, PRECISIONS)}")
-    with joined(options.device) as device:
-        return _run(config, out, options, device)
 
 
-def _run(config: str | Path, out: Path, options: RunOptions, device_name: str) -> Measured:
-    resumed = _state_to_resume(config, out, options) if options.resume else None
+def _opened(config: str | Path, out: Path, options: RunOptions, device: str, is_measured: bool = True) -> OpenedConfig:
     with first_ahead():
-        _, text, built, about, protocol = open_config(
-            config, out / "config.yaml", device_name, options.seed, options.protocol, options.overrides
+        return open_config(
+            config, out / "config.yaml", device, options.seed, options.protocol, options.overrides, is_measured
         )
-    device = built.device
-    with _progress(about["name"]) as report:
-        if options.test_only:
-            checkpoint = _checkpoint_to_test(built, out, options)
-            if checkpoint is not None:
-                load_model_checkpoint(checkpoint, built.model)
-        else:
-            facts = _facts(text, options)
-            if isinstance(built.model, SpicModel):  # counted exactly below, or as training goes
-                built.model.observes = not options.calibrates
-            checkpoint = train(built, out, options.precision, report, resumed, facts)
-            if options.calibrates and isinstance(built.model, SplitModel):
-                loader = own_batches(calibration_loader(built))
-                total = math.ceil(len(loader.dataset) / world_size())
-                calibrate(built.model, loader, device, lambda done: report("tables", done, total))
-                if is_first():
-                    replace_model(checkpoint, checkpoint, built.model)
-                barrier()
-        evaluations = measure(built, protocol, report)
-        costs = measure_unit_costs(built, protocol, list(evaluations), report) if options.costs else {}
+
+
+def _trained(opened: OpenedConfig, out: Path, options: RunOptions, resumed: SavedState | None, report: Report) -> Path:
+    built = opened.built
+    if isinstance(built.model, SpicModel):  # counted exactly below, or as training goes
+        built.model.observes = not options.calibrates
+    checkpoint = train(built, out, options.precision, report, resumed, _facts(opened.text, options))
+    if options.calibrates and isinstance(built.model, SplitModel):
+        loader = own_batches(calibration_loader(built))
+        total = math.ceil(len(loader.dataset) / world_size())
+        calibrate(built.model, loader, built.device, lambda done: report("tables", done, total))
+        if is_first():
+            replace_model(checkpoint, checkpoint, built.model)
+        barrier()
+    return checkpoint
+
+
+def _measured(opened: OpenedConfig, checkpoint: Path | None, options: RunOptions, report: Report) -> Measured:
+    _, text, built, about, protocol = opened
+    evaluations = measure(built, protocol, report)
+    costs = measure_unit_costs(built, protocol, list(evaluations), report) if options.costs else {}
     digest = None if checkpoint is None else file_digest(checkpoint)
     points = [
         MeasuredPoint(
@@ -138,7 +170,7 @@ def _run(config: str | Path, out: Path, options: RunOptions, device_name: str) -
 
 
 @contextmanager
-def _progress(title: str) -> Iterator[Callable[[str, int, int], None]]:
+def _progress(title: str) -> Iterator[Report]:
     """Opens a progress line in the first process, and gives what moves it on."""
     if is_first():
         with reporter(title) as progress:

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ConfigError
 from .plain import CALL, load_plain
 
-__all__ = ["reads_labels", "store_part", "store_values"]
+__all__ = ["reads_labels", "reportless_values", "store_part", "store_values"]
 
 _STORE = "sc2_spic_plugin.training.store.FeatureStore"
 
@@ -49,6 +49,14 @@ def store_values(text: str, store: Path) -> dict[str, Any]:
             if stage[loader].get("collate_fn") is not None:
                 values[f"{where}.{loader}.collate_fn"] = None
     return values
+
+
+def reportless_values(text: str, store: Path) -> dict[str, Any]:
+    """Returns the values that spare a config its report images, where nothing is measured: the store has none."""
+    from ..training.store.description import SELECTION
+
+    loader = (load_plain(text).get("test") or {}).get("test_data_loader") or {}
+    return {f"datasets.{loader['dataset_id']}": store_part(store, SELECTION)} if "dataset_id" in loader else {}
 
 
 def store_part(store: Path, part: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch.utils.data import default_collate
 from ..errors import ConfigError, DataError, SpicError, TrainingError
 from ..models import SplitModel
 from ..ops.ranks import barrier, from_first, gathered, is_first, sum_in_place
-from .batches import to_device
+from .batches import DataWait, to_device
 from .build import BuiltConfig
 from .checkpoint import load_model_checkpoint
 from .distributed import draw_apart, enter_stage, share_of_batch, weighted_by_share
@@ -143,6 +143,7 @@ def train(
         save_state(out, built.model, box, now, facts or {})
         written = time.monotonic()
 
+    wait = DataWait()
     for epoch in range(now.epoch + now.finished, box.num_epochs):
         box.pre_epoch_process(epoch=epoch)
         if getattr(box, "stage_number", 1) != now.stage:
@@ -157,7 +158,7 @@ def train(
         label = f"epoch {epoch + 1}/{box.num_epochs}"
         if restart is None:
             now.epoch, now.step, now.finished, now.began = epoch, 0, False, get_generators(built.model)
-        for losses, step, total in _epoch(taker, box, built, precision, now.updated, restart):
+        for losses, step, total in _epoch(taker, box, built, precision, now.updated, wait, restart):
             if losses is None:  # the step was taken
                 now.step = step
                 if step < total and from_first(lambda: time.monotonic() - written >= save_every):
@@ -167,7 +168,11 @@ def train(
                 if not math.isfinite(loss):
                     raise stop(loss, unit, f"in {label}, step {step}")
             mean = sum(losses.values()) / len(losses)
-            report(f"{label}  loss {mean:.3f}", epoch * total + step, box.num_epochs * total)
+            report(
+                f"{label}  loss {mean:.3f}  waiting for data {wait.share:.0%}",
+                epoch * total + step,
+                box.num_epochs * total,
+            )
         restart = None
         values = _held_out_values(taker, box, built.model, precision)
         for unit, value in values.items():
@@ -196,6 +201,7 @@ def _epoch(
     built: BuiltConfig,
     precision: str,
     updated: bool,
+    wait: DataWait,
     restart: SavedState | None = None,
 ) -> Iterator[tuple[dict[str, float] | None, int, int]]:
     """Runs an epoch, or the rest of it, as sc2bench's scripts do.
@@ -208,7 +214,7 @@ def _epoch(
     batches = _batches(box, built.model, restart)
     seen: list[dict[str, Tensor]] = []
     for step, (batch, targets, supplement) in enumerate(
-        batches, start=1 if restart is None else restart.position.step + 1
+        wait.watch(batches), start=1 if restart is None else restart.position.step + 1
     ):
         batch, targets = to_device(batch, built.device), to_device(targets, built.device)
         if isinstance(supplement, tuple):  # of a collate function for images and masks

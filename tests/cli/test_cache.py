@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from sc2_spic_plugin.cli.caching import cache_features
-from sc2_spic_plugin.cli.running import RunOptions, run_config
+from sc2_spic_plugin.cli.running import RunOptions, run_config, train_config
 from sc2_spic_plugin.configs import render_config, resolve_config
-from sc2_spic_plugin.configs.stored import store_values
+from sc2_spic_plugin.configs.stored import reportless_values, store_values
+from sc2_spic_plugin.datasets import SyntheticImages
 from sc2_spic_plugin.errors import ConfigError
 
 BANK = {
@@ -52,6 +53,20 @@ def test_a_bank_trained_from_the_store_has_a_row_for_each_unit(store: Path, tmp_
     assert [each.point.payload_bytes for each in again.points] == [
         next(point.payload_bytes for point in result.points if point.unit == each.point.unit) for each in again.points
     ]
+
+
+def test_training_from_the_store_needs_no_image(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("an image was asked for")
+
+    monkeypatch.setattr(SyntheticImages, "__init__", refuse)
+    config = "smoke/spic_unsupervised.yaml"
+    values = {**BANK, **store_values(text_of(config), store), **reportless_values(text_of(config), store)}
+    checkpoint = train_config(config, tmp_path / "run", RunOptions(overrides=values))
+    assert checkpoint == tmp_path / "run" / "checkpoint.pt" and not (tmp_path / "run" / "result.json").exists()
+    monkeypatch.undo()
+    measured = run_config(config, tmp_path / "run", RunOptions(overrides=BANK, test_only=True, costs=False))
+    assert {each.point.unit for each in measured.points} == {"low", "high"}
 
 
 def test_a_config_that_the_store_does_not_fit_is_refused(store: Path) -> None:
