@@ -11,7 +11,7 @@ __all__ = ["DataWait", "to_device"]
 
 
 class DataWait:
-    """Counts the time that training waits for its next batch; where it is high, more loader workers help, or a store."""
+    """Counts the time that training waits for its next batch; where it is long, loader workers help, or a store."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
