@@ -53,6 +53,9 @@ def run(
     ] = False,
     costs: Annotated[bool, typer.Option(help="measure encoder size, operations and latency too")] = True,
     store: Annotated[Path | None, typer.Option(help="train from this feature store (`sc2-spic cache`)")] = None,
+    compiles: Annotated[
+        bool, typer.Option("--compile", help="torch.compile the units; pays in long trainings from a store")
+    ] = False,
     train_only: Annotated[
         bool, typer.Option("--train-only", help="measure nothing; with --store, no image is needed")
     ] = False,
@@ -67,7 +70,9 @@ def run(
     if train_only and test_only:
         raise ConfigError("--train-only measures nothing and --test-only trains nothing; pass one of the two.")
     overrides = _with_store(config, parse_overrides(values), store, train_only)
-    options = RunOptions(test_only, checkpoint, protocol, device, precision, seed, calibrate, overrides, resume, costs)
+    options = RunOptions(
+        test_only, checkpoint, protocol, device, precision, seed, calibrate, overrides, resume, costs, compiles
+    )
     with joined(device):  # of several processes, started by torchrun
         if not overwrite and is_finished(config, out, target, options):
             if is_first():

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from sc2_spic_plugin.cli.caching import cache_features
 from sc2_spic_plugin.cli.running import RunOptions, run_config, train_config
@@ -11,6 +12,7 @@ from sc2_spic_plugin.configs import render_config, resolve_config
 from sc2_spic_plugin.configs.stored import reportless_values, store_values
 from sc2_spic_plugin.datasets import SyntheticImages
 from sc2_spic_plugin.errors import ConfigError
+from sc2_spic_plugin.layers import BottleneckUnit
 
 BANK = {
     "models.model.kwargs.unit": None,
@@ -67,6 +69,23 @@ def test_training_from_the_store_needs_no_image(store: Path, tmp_path: Path, mon
     monkeypatch.undo()
     measured = run_config(config, tmp_path / "run", RunOptions(overrides=BANK, test_only=True, costs=False))
     assert {each.point.unit for each in measured.points} == {"low", "high"}
+
+
+def test_units_that_are_compiled_make_the_same_checkpoint(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = []
+    monkeypatch.setattr(BottleneckUnit, "compile", lambda unit: compiled.append(unit))  # a C++ compiler is not needed
+    config = "smoke/spic_unsupervised.yaml"
+    values = {**BANK, **store_values(text_of(config), store)}
+    first = train_config(config, tmp_path / "eager", RunOptions(overrides=values))
+    assert not compiled
+    second = train_config(config, tmp_path / "compiled", RunOptions(overrides=values, compiles=True))
+    assert len(compiled) == 2
+    one, other = (torch.load(path, weights_only=True)["model"] for path in (first, second))
+    assert list(one) == list(other) and all(torch.equal(one[key], other[key]) for key in one)
+    with pytest.raises(ConfigError, match="made with another compiled"):
+        train_config(config, tmp_path / "compiled", RunOptions(overrides=values, resume=True))
 
 
 def test_a_config_that_the_store_does_not_fit_is_refused(store: Path) -> None:
