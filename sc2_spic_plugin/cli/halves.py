@@ -78,14 +78,15 @@ def encode(
 ) -> None:
     """Turn images into the bytes that a device sends, all in one file."""
     from ..ops import write_atomic
-    from ..runtime import DeviceHalf, read_picture
+    from ..ops.pictures import read_image
+    from ..runtime import DeviceHalf
 
     if out.exists() and not overwrite:
         raise ConfigError(f"{out} exists; choose another -o, or pass --overwrite.")
     half = DeviceHalf(halves)
     payloads = []
     for image in images:
-        payloads += half.encode(half.prepare(read_picture(image))[None], unit)
+        payloads += half.encode(half.prepare(read_image(image))[None], unit)
         typer.echo(f"{image}: {len(payloads[-1])} bytes")
     container = half.pack(payloads)
     write_atomic(out, container)

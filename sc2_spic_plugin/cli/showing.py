@@ -3,7 +3,6 @@
 import tempfile
 from pathlib import Path
 
-from ..datasets.reading import read_image
 from ..errors import ConfigError, DataError
 from ..leaderboard import method_style
 from ..leaderboard.picture import (
@@ -15,6 +14,7 @@ from ..leaderboard.picture import (
     visible_image,
 )
 from ..models import SplitModel
+from ..ops.pictures import read_image
 from ..training.checkpoint import load_model_checkpoint
 from .opening import open_config
 from .preparing import checkpoint_of

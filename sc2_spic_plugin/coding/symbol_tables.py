@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, ConfigError, TableError
+from ..ops.ranks import sum_in_place
 from .static_coder import StaticCoder
 from .tables import MAX_TABLES, build_tables, shared_frequencies
 
@@ -253,6 +254,5 @@ class SymbolTables(nn.Module):
 
 
 def _summed_over_ranks(counts: Tensor) -> Tensor:
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(counts)
+    sum_in_place([counts])
     return counts

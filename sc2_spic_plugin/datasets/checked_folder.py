@@ -7,7 +7,8 @@ from typing import Any
 from torchvision.datasets import ImageFolder
 
 from ..errors import DataError
-from .reading import check_root, read_image
+from ..ops.pictures import read_image
+from .reading import check_root
 
 __all__ = ["CheckedImageFolder"]
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from .reading import IMAGE_EXTENSIONS, check_root, find_images, read_image
+from ..ops.pictures import read_image
+from .reading import IMAGE_EXTENSIONS, check_root, find_images
 
 __all__ = ["NO_LABEL", "FlatImageFolder"]
 

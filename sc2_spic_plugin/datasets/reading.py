@@ -1,15 +1,14 @@
-"""Finding and reading image files with errors that name the file and say what to do."""
+"""Finding image files with errors that name the folder and say what to do."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from ..errors import DataError
 
-__all__ = ["IMAGE_EXTENSIONS", "check_root", "find_images", "read_image"]
+__all__ = ["IMAGE_EXTENSIONS", "check_root", "find_images"]
 
 IMAGE_EXTENSIONS: tuple[str, ...] = tuple(IMG_EXTENSIONS)
 """File name endings taken as images, in lower case; those of torchvision."""
@@ -59,23 +58,3 @@ def find_images(root: str | Path, extensions: Sequence[str] = IMAGE_EXTENSIONS) 
             f"There is no image below `{path}`. Put images there ({', '.join(endings)}) or correct the path (`root`)."
         )
     return sorted(found)
-
-
-def read_image(path: str | Path) -> Image.Image:
-    """Reads a whole image as RGB.
-
-    Raises:
-        DataError: the file is missing, is no image, is cut short or damaged.
-    """
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except FileNotFoundError as error:
-        raise DataError(
-            f"The image `{path}` has gone since the folder was listed. Put it back or start again."
-        ) from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        # Pillow's PNG reader raises SyntaxError for a broken chunk.
-        raise DataError(
-            f"The image `{path}` cannot be read ({error}). It is damaged or no image: replace or remove it."
-        ) from error

@@ -1,10 +1,10 @@
 """A private stream of uniform noise, apart from torch's global generator and exactly resumable."""
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from ..ops import add_uniform_noise
+from ..ops.ranks import rank
 
 __all__ = ["NoiseSource"]
 
@@ -50,7 +50,6 @@ class NoiseSource:
             if name in self._saved:
                 generator.set_state(self._saved.pop(name).cpu())
             else:
-                rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
-                generator.manual_seed((self.seed + 1_000_003 * rank + (device.index or 0)) % 2**63)
+                generator.manual_seed((self.seed + 1_000_003 * rank() + (device.index or 0)) % 2**63)
             self._generators[name] = generator
         return self._generators[name]

@@ -1,10 +1,10 @@
 """A soft histogram of the table that will be deployed: the estimator that matches a static coder."""
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from ..errors import ConfigError, nearest
+from ..ops.ranks import sum_in_place
 from .base import RateEstimate, RateEstimator
 from .code_lengths import CodeLengths, code_lengths
 
@@ -115,8 +115,7 @@ class StaticTableRateEstimator(RateEstimator):
         places = (rows + symbols.clamp_max(self.counts.shape[-1] - 1).long()).flatten()
         batch = torch.zeros_like(self.counts)
         batch.view(-1).index_add_(0, places, batch.new_ones(places.numel()))
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(batch)
+        sum_in_place([batch])
         self.counts.mul_(self.decay).add_(batch)
 
 

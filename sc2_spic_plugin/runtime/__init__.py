@@ -3,7 +3,7 @@
 from .answers import class_name, class_shares, first_classes, label_map, mask_image, scores_of
 from .device_half import DeviceHalf
 from .manifest import Manifest
-from .preprocessing import describe_transform, prepare, read_picture
+from .preprocessing import describe_transform, prepare
 from .server_half import ServerHalf
 
 __all__ = [
@@ -17,6 +17,5 @@ __all__ = [
     "label_map",
     "mask_image",
     "prepare",
-    "read_picture",
     "scores_of",
 ]

@@ -1,38 +1,21 @@
 """From a picture to a network's input, described in JSON and done with Pillow and torch alone, bit for bit."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from ..errors import CheckpointError, ConfigError, DataError
+from ..errors import CheckpointError, ConfigError
 
-__all__ = ["describe_transform", "prepare", "read_picture"]
+__all__ = ["describe_transform", "prepare"]
 
 Step = dict[str, Any]
 
 _PACKAGES = ("torchvision.transforms.transforms", "sc2_spic_plugin.datasets.")
 """Where the transforms are from that a step stands for; v1 of torchvision, and ours on pairs."""
-
-
-def read_picture(path: Path) -> Image.Image:
-    """Reads a whole image as RGB.
-
-    Raises:
-        DataError: the file is missing, is no image, is cut short or damaged.
-    """
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except FileNotFoundError as error:
-        raise DataError(f"there is no image at {path}; correct the path.") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        # Pillow's PNG reader raises SyntaxError for a broken chunk
-        raise DataError(f"{path} cannot be read ({error}): it is damaged or no image; replace it.") from error
 
 
 def prepare(picture: Image.Image, steps: Sequence[Step]) -> Tensor:

@@ -138,7 +138,7 @@ def test_nothing_is_overwritten_unasked_and_what_is_wrong_is_said(
         (["encode", image, "-o", "a.spic", "--halves", folder / "server"], "is the server half"),
         (["encode", image, "-o", "a.spic", "--halves", folder, "--unit", "agian"], "Did you mean `again`"),
         (["encode", "absent.png", "-o", "a.spic", "--halves", folder], "there is no image at absent.png"),
-        (["encode", "text.png", "-o", "a.spic", "--halves", folder], "text.png cannot be read"),
+        (["encode", "text.png", "-o", "a.spic", "--halves", folder], "text.png` cannot be read"),
         (["decode", "absent.spic", "--halves", folder], "there is no file at absent.spic"),
         (["decode", "mine.spic", "--halves", folder], "do not begin with `SPIC`"),
         (["decode", "mine.spic", "--halves", folder / "device"], "is the device half"),

@@ -111,6 +111,8 @@ def test_counts_are_summed_over_the_ranks_of_a_distributed_run(monkeypatch):
     latent = symbols_like_a_latent(30, 3, 2, 2)
     alone = table_after(latent).counts
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda counts: counts.mul_(3))  # two more ranks, same batch
     assert torch.equal(table_after(latent).counts, 3 * alone)
 

@@ -12,7 +12,8 @@ from torchvision import transforms
 
 from sc2_spic_plugin.datasets import PairCenterCrop, PairCompose, PairNormalize, PairResize, PairToTensor
 from sc2_spic_plugin.errors import CheckpointError, ConfigError, DataError
-from sc2_spic_plugin.runtime import describe_transform, prepare, read_picture
+from sc2_spic_plugin.ops.pictures import read_image
+from sc2_spic_plugin.runtime import describe_transform, prepare
 
 STATISTICS = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 PICTURES = [(64, 48), (48, 64), (33, 33), (20, 90), (91, 23), (7, 5)]
@@ -72,9 +73,9 @@ def test_pictures_of_any_mode_become_rgb_and_others_are_refused(tmp_path: Path) 
     for mode in ("L", "P", "RGBA", "CMYK"):
         path = tmp_path / f"{mode}.{'tif' if mode == 'CMYK' else 'png'}"
         picture(8, 6).convert(mode).save(path)
-        assert read_picture(path).mode == "RGB"
+        assert read_image(path).mode == "RGB"
     (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(DataError, match=r"text\.png cannot be read .*replace it"):
-        read_picture(tmp_path / "text.png")
+    with pytest.raises(DataError, match=r"text\.png` cannot be read .*replace or remove it"):
+        read_image(tmp_path / "text.png")
     with pytest.raises(DataError, match=r"no image at .*absent\.png"):
-        read_picture(tmp_path / "absent.png")
+        read_image(tmp_path / "absent.png")

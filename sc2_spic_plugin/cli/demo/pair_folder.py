@@ -7,11 +7,12 @@ import numpy as np
 import yaml
 
 from ...datasets import IMAGE_EXTENSIONS, VOID_LABEL
-from ...datasets.reading import find_images, read_image
+from ...datasets.reading import find_images
 from ...datasets.segmentation.masks import read_mask
 from ...errors import DataError
 from ...leaderboard import load_protocol
 from ...ops import write_atomic
+from ...ops.pictures import read_image
 from .images import DemoImages
 
 __all__ = ["PairFolderImages"]

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from ...errors import ConfigError, DataError, nearest
-from ..reading import check_root, read_image
+from ...ops.pictures import read_image
+from ..reading import check_root
 from .cache import cached_ids, file_digest
 from .coco_masks import CATEGORY_IDS, class_of_category, draw_mask, import_pycocotools
 from .pair_dataset import PairDataset, PairTransform

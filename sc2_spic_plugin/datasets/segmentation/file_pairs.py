@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..reading import read_image
+from ...ops.pictures import read_image
 from .masks import LabelMap, read_mask
 from .pair_dataset import PairDataset
 

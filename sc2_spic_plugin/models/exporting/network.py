@@ -70,6 +70,7 @@ def _program(half: nn.Module, inputs: tuple[Any, ...], any_size: bool) -> bytes:
     of_image = {0: free, 2: free, 3: free} if any_size else {0: free}
     shapes = tuple(of_image if isinstance(item, Tensor) else (free if any_size else None) for item in inputs)
     with _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]  # else sizes of 1 are thought of as another program
+        # not the strict tracer: it reads bytecode, and the halves' generated forward need not pass it
         program = export(half, inputs, dynamic_shapes=shapes, strict=False)
     program.example_inputs = None  # they would travel as a pickle
     buffer = io.BytesIO()
