@@ -49,6 +49,8 @@ def export(
     model: Any = opened.built.model
     if not isinstance(model, SplitModel):
         raise ConfigError(f"the model of {opened.path} is not split, so it has no halves; give the config of a unit.")
+    if getattr(model, "coder", "static") != "static":
+        raise ConfigError("a kept hyperprior cannot be exported yet; pass --set models.model.kwargs.coder=static.")
     load_model_checkpoint(checkpoint or checkpoint_of(opened.path, opened.built), model)
     model.eval().update()
     units = _units(unit)

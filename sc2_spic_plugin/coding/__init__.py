@@ -5,6 +5,7 @@ from .huffman import HuffmanCoder
 from .payload import Payload, pack_payload, unpack_payload
 from .published_table import PublishedTable
 from .static_coder import StaticCoder
+from .symbol_coder import SymbolCoder
 from .symbol_tables import SymbolTables
 from .tables import Tables, build_tables, count_symbols
 
@@ -13,6 +14,7 @@ __all__ = [
     "Payload",
     "PublishedTable",
     "StaticCoder",
+    "SymbolCoder",
     "SymbolTables",
     "Tables",
     "build_tables",

@@ -133,8 +133,30 @@ class StaticCoder:
                 f"cannot decode a latent of shape {tuple(shape)}: these tables are for {self.channels} channels and at "
                 f"most {MAX_SYMBOLS} symbols; check the unit index and the sizes that came with the code"
             )
-        plan = self._plan(int(shape[1]), int(shape[2]))
-        decoder = open_decoder(code)
+        return torch.from_numpy(self.take(open_decoder(code), (int(shape[0]), int(shape[1]), int(shape[2]))))
+
+    def append(self, encoder: Any, symbols: np.ndarray) -> None:
+        """Appends (C, h, w) int32 symbols to a code that holds more than them."""
+        plan = self._plan(*symbols.shape[1:])
+        # the order is a permutation; this mode is the fast one
+        values = symbols.reshape(-1).take(plan.order, mode="clip")
+        columns = values
+        escapes = values.size > 0 and int(values.view(np.uint32).max()) >= self.alphabet_size
+        if escapes:
+            columns = _columns(values, self.alphabet_size)
+        encode = encoder.encode
+        for run, model in plan.runs:
+            encode(columns[run], model)
+        if escapes:
+            encode_escaped(encoder, values[columns == self.alphabet_size], self.alphabet_size)
+
+    def take(self, decoder: Any, shape: tuple[int, int, int]) -> np.ndarray:
+        """Reads the symbols (C, h, w) int32 that `append` appended.
+
+        Raises:
+            BitstreamError: the code was damaged or made with other tables.
+        """
+        plan = self._plan(*shape[1:])
         grouped = np.empty(len(plan.order), dtype=np.int32)
         for run, model in plan.runs:
             grouped[run] = take(decoder, model, run.stop - run.start)
@@ -143,7 +165,7 @@ class StaticCoder:
             grouped[escaped] = decode_escaped(decoder, escaped.size, self.alphabet_size)
         symbols = np.empty_like(grouped)
         symbols[plan.order] = grouped
-        return torch.from_numpy(symbols.reshape(tuple(shape)))
+        return symbols.reshape(shape)
 
     def decode_batch(self, codes: Sequence[bytes], shape: Sequence[int]) -> Tensor:
         """Returns (B, C, h, w) int32, each decoded as (C, h, w) = `shape`."""
@@ -208,20 +230,8 @@ class StaticCoder:
         return PRECISION - np.log2(self.frequencies)
 
     def _encode(self, array: np.ndarray) -> bytes:
-        plan = self._plan(*array.shape[1:])
-        values = array.reshape(-1).take(
-            plan.order, mode="clip"
-        )  # the order is a permutation; this mode is the fast one
-        columns = values
-        escapes = values.size > 0 and int(values.view(np.uint32).max()) >= self.alphabet_size
-        if escapes:
-            columns = _columns(values, self.alphabet_size)
         encoder = RangeEncoder()
-        encode = encoder.encode
-        for run, model in plan.runs:
-            encode(columns[run], model)
-        if escapes:
-            encode_escaped(encoder, values[columns == self.alphabet_size], self.alphabet_size)
+        self.append(encoder, array)
         return encoded_bytes(encoder)
 
     def _make_plan(self, height: int, width: int) -> _Plan:

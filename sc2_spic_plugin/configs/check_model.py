@@ -63,9 +63,9 @@ def _spic_model(where: str, function: str, kwargs: Mapping[str, Any]) -> Iterato
     from ..models.arguments import check_keys, checked_analysis, checked_unit, parameter_names
     from ..models.network import NETWORK_KEYS
     from ..models.split_model import SplitModel
-    from ..rate_estimators import RATE_ESTIMATORS
+    from ..rate_estimators import RATE_ESTIMATORS, HyperpriorRateEstimator
     from ..training.bank_plan import read_bank
-    from ..training.student import SpicModel
+    from ..training.student import CODERS, HYPERPRIOR, SpicModel
 
     chosen = ("outputs", "uses_aux") if function == "spic_classifier" else ("outputs",)
     known = dict.fromkeys((*parameter_names(SpicModel, "split"), *parameter_names(SplitModel)))
@@ -94,3 +94,7 @@ def _spic_model(where: str, function: str, kwargs: Mapping[str, Any]) -> Iterato
     for key in dict.fromkeys(estimators):
         if key not in RATE_ESTIMATORS:
             yield f"unknown rate estimator `{key}` in {where}. {nearest(key, RATE_ESTIMATORS)}"
+        elif kwargs.get("coder") == HYPERPRIOR and not issubclass(RATE_ESTIMATORS[key], HyperpriorRateEstimator):
+            yield f"`coder` of {where} is `{HYPERPRIOR}`, and `{key}` is none: give a hyperprior as rate estimator."
+    if kwargs.get("coder", CODERS[0]) not in CODERS:
+        yield f"unknown coder `{kwargs['coder']}` in {where}. {nearest(str(kwargs['coder']), CODERS)}"

@@ -103,7 +103,7 @@ def sides_of(model: nn.Module, on_device: bool = False) -> Sides:
 
 
 def _split_model(model: SplitModel) -> Sides:
-    coder = model.symbol_tables.coder
+    coder = model.coder_of(model.active)
     switches = (
         Switch(coder, "encode", **_CODES),
         Switch(model, "decode", before=Move(side=SERVER)),

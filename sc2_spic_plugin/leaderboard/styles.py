@@ -45,6 +45,8 @@ METHOD_STYLES: dict[str, MethodStyle] = {
     "spic_factorized": MethodStyle("SPIC, factorised", "#117a55", "<"),
     "spic_scale_hyperprior": MethodStyle("SPIC, scale hyperprior", "#6a3d9a", ">"),
     "spic_mean_scale_hyperprior": MethodStyle("SPIC, mean-scale hyperprior", "#56b4e9", "s"),
+    "spic_scale_hyperprior_kept": MethodStyle("SPIC, scale hyperprior kept", "#8b6bb1", "1"),
+    "spic_mean_scale_hyperprior_kept": MethodStyle("SPIC, mean-scale hyperprior kept", "#2a8fbd", "2"),
     "spic_published": MethodStyle("SPIC, published units", "#b30059", "H"),
     "entropic_student": MethodStyle("Entropic Student", "#d62728", "D"),
     "entropic_student_mean_scale": MethodStyle("Entropic Student, mean-scale", "#e377c2", "d"),

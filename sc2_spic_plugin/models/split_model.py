@@ -9,7 +9,7 @@ from sc2bench.models.backbone import UpdatableBackbone
 from sc2bench.models.segmentation.base import UpdatableSegmentationModel
 from torch import Tensor, nn
 
-from ..coding import Payload, PublishedTable, StaticCoder, SymbolTables, pack_payload
+from ..coding import Payload, PublishedTable, SymbolCoder, SymbolTables, pack_payload
 from ..coding.payload import MAX_UNITS
 from ..errors import BitstreamError, CheckpointError, ConfigError, CutError, nearest
 from ..layers import BottleneckUnit
@@ -153,6 +153,14 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         """The active unit's tables."""
         return self.tables[self.active]  # type: ignore[return-value]
 
+    def coder_of(self, name: str) -> SymbolCoder:
+        """Returns what codes a unit's symbols.
+
+        Raises:
+            TableError: there is none yet; call `update()` first.
+        """
+        return self.tables[name].coder  # type: ignore[return-value]
+
     @property
     def unit_indices(self) -> dict[str, int]:
         """The index by which payloads name each unit: its place in the bank, which sender and receiver must share."""
@@ -211,7 +219,7 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         self, features: Tensor, crossing: Crossing, name: str, image_size: tuple[int, int]
     ) -> EncodedBatch:
         symbols = self.units[name].encode(features).cpu()  # type: ignore[operator]
-        coder: StaticCoder = self.tables[name].coder  # type: ignore[assignment]
+        coder = self.coder_of(name)
         codes = [coder.encode(symbols_of_image) for symbols_of_image in symbols]
         index = self.unit_indices[name]
         all_sizes = (features.shape[-2], features.shape[-1], *self.crossing.sizes(crossing))
@@ -252,7 +260,7 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         unit: BottleneckUnit = self.units[received.unit]  # type: ignore[assignment]
         size, crossing = received.sizes[:2], self.crossing.joined(received.sizes[2:], bypass)
         latent = (unit.latent_channels, *unit.latent_size(size))  # type: ignore[arg-type]
-        coder: StaticCoder = self.tables[received.unit].coder  # type: ignore[assignment]
+        coder = self.coder_of(received.unit)
         symbols = torch.stack([coder.decode(code, latent) for code in received.codes])
         features = unit.decode(symbols.to(self.network_digest.device), size)  # type: ignore[arg-type]
         try:

@@ -3,6 +3,7 @@
 from .base import RateEstimate, RateEstimator, has_aux_loss
 from .build import RATE_ESTIMATORS, build_rate_estimator
 from .factorized import FactorizedRateEstimator
+from .hyperprior import HyperpriorRateEstimator
 from .l1 import L1RateEstimator
 from .mean_scale_hyperprior import MeanScaleHyperpriorRateEstimator
 from .scale_hyperprior import ScaleHyperpriorRateEstimator
@@ -11,6 +12,7 @@ from .static_table import StaticTableRateEstimator
 __all__ = [
     "RATE_ESTIMATORS",
     "FactorizedRateEstimator",
+    "HyperpriorRateEstimator",
     "L1RateEstimator",
     "MeanScaleHyperpriorRateEstimator",
     "RateEstimate",

@@ -6,25 +6,24 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..coding import SymbolTables
-from ..errors import ConfigError, CutError, nearest
+from ..coding import SymbolCoder, SymbolTables
+from ..coding.hyperprior_coder import HyperpriorCoder
+from ..errors import ConfigError, CutError, TableError, nearest
 from ..layers import BottleneckUnit
 from ..models import SplitModel, cut_network
-from ..models.arguments import check_keys, example_input, parameter_names
+from ..models.arguments import example_input
 from ..models.crossing import Crossing
 from ..models.frozen import freeze_network
-from ..models.network import build_network
 from ..models.own_draws import own_draws
-from ..rate_estimators import RateEstimator, build_rate_estimator, has_aux_loss
+from ..rate_estimators import HyperpriorRateEstimator, RateEstimator, build_rate_estimator, has_aux_loss
 from .bank_plan import UnitPlan, read_bank
+from .kept_hyperprior import hyperprior_coder
 from .stored_features import StoredFeatures
 
-__all__ = ["OpenedBatch", "SpicModel", "spic_classifier", "spic_segmenter"]
+__all__ = ["CODERS", "HYPERPRIOR", "STATIC", "OpenedBatch", "SpicModel"]
 
 OUTPUT = "output"
-
-_PROOF_SIDE = 97
-"""Segmentation networks take any size; their cut is proved on small images, which is quick on a CPU."""
+STATIC, HYPERPRIOR = CODERS = ("static", "hyperprior")
 
 
 class OpenedBatch(NamedTuple):
@@ -67,6 +66,8 @@ class SpicModel(SplitModel):
         rate_estimator: `key` (a kind of `build_rate_estimator`) and `kwargs`.
         distills: whether training also runs the original network behind the cut (no gradient, no second model).
         distillation_layers: further modules behind the cut whose original output is kept for losses.
+        coder: `static` (tables) or `hyperprior`: the trained hyperprior of each unit codes its symbols, conditioned on
+            a hyper-latent that is sent too; the `rate_estimator` of every unit must be one.
         uses_aux: until `update()` the output also has `aux`, of the network's auxiliary head, for the loss.
         split: the remaining arguments of `SplitModel`.
     """
@@ -82,13 +83,18 @@ class SpicModel(SplitModel):
         rate_estimator: Mapping[str, Any] | None = None,
         distills: bool = False,
         distillation_layers: Sequence[str] = (),
+        coder: str = STATIC,
         uses_aux: bool = False,
         **split: Any,
     ) -> None:
         bank = read_bank(unit, unit_name, units, rate_estimator)
+        if coder not in CODERS:
+            raise ConfigError(f"no coder `{coder}`. {nearest(coder, CODERS)}")
         auxiliary = _auxiliary_end(network, cut, split) if uses_aux else None
         super().__init__(network, cut, {name: plan.unit for name, plan in bank.items()}, **split)
         self.auxiliary_end = auxiliary
+        self.coder = coder
+        self._hyperprior_coders: dict[str, HyperpriorCoder] = {}
         self.rate_weights: dict[str, float] = {}
         self.rate_estimators = nn.ModuleDict()
         for name, plan in bank.items():
@@ -122,7 +128,36 @@ class SpicModel(SplitModel):
                 latent_size=unit.latent_size(self.feature_size),
                 **dict(plan.rate_estimator.get("kwargs") or {}),
             )
+        if self.coder == HYPERPRIOR and not isinstance(estimator, HyperpriorRateEstimator):
+            raise ConfigError(
+                f"unit `{name}` is trained with `{plan.rate_estimator['key']}`, which no coder can condition on: give "
+                "it a hyperprior as rate estimator, or set `coder: static`."
+            )
         self.rate_estimators[name] = estimator.to(self.network_digest.device).train(unit.training)
+
+    def update(self, **kwargs: Any) -> None:
+        """Makes the coders ready; see `SplitModel.update`. Kept hyperpriors are taken as they are trained now."""
+        super().update(**kwargs)
+        self._hyperprior_coders = {}
+
+    def coder_of(self, name: str) -> SymbolCoder:
+        """Returns what codes a unit's symbols: its tables, or its hyperprior as of `update()` or loading.
+
+        Raises:
+            TableError: there is none yet; call `update()` first.
+        """
+        if self.coder == STATIC:
+            return super().coder_of(name)
+        if name not in self._hyperprior_coders:
+            if not self.bottleneck_updated:
+                raise TableError(f"unit `{name}` has no coder yet: call `update()` after training.")
+            self._hyperprior_coders[name] = hyperprior_coder(self.rate_estimators[name])  # type: ignore[arg-type]
+        return self._hyperprior_coders[name]
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Loads units, tables and training parts, kept hyperpriors among them."""
+        self._hyperprior_coders = {}
+        return super().load_state_dict(state_dict, strict, assign)
 
     @property
     def rate_estimator(self) -> RateEstimator:
@@ -230,59 +265,3 @@ def _auxiliary_end(network: nn.Module, cut: str, split: Mapping[str, Any]) -> nn
         )
     freeze_network(auxiliary.back_end)
     return auxiliary.back_end.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def spic_classifier(network: Mapping[str, Any], **kwargs: Any) -> SpicModel:
-    """Builds a trainable SPIC classifier from a config; see `SpicModel` for the arguments.
-
-    A bank has `units: {low: {latent_channels: 64, stride: 2, rate_weight: 8.0}, high: {...}}` in place of `unit`.
-
-    model:
-      key: 'spic_classifier'
-      kwargs:
-        network: {key: 'resnet50', kwargs: {num_classes: 1000, weights: 'IMAGENET1K_V1'}}
-        cut: 'layer4.0'
-        input_size: [3, 224, 224]
-        unit: {latent_channels: 64, stride: 2, step: 1.0}
-        rate_estimator: {key: 'static_table'}
-        distills: True
-        analysis_config:
-          analyzes_after_compress: True
-          analyzer_configs: [{key: 'FileSizeAnalyzer', kwargs: {unit: 'KB'}}, {key: 'SpicSizeAnalyzer'}]
-    """
-    _check_arguments("spic_classifier", kwargs, "outputs", "uses_aux")
-    return SpicModel(build_network(network), **kwargs)
-
-
-def spic_segmenter(network: Mapping[str, Any], **kwargs: Any) -> SpicModel:
-    """Builds a trainable SPIC segmentation model from a config; see `SpicModel` for the arguments.
-
-    Its output is a dict with `out` (B, classes, H, W), as that of torchvision's segmentation models. The auxiliary head
-    is dropped; `uses_aux: True` brings it back in training, at cuts that it sees.
-
-    model:
-      key: 'spic_segmenter'
-      kwargs:
-        network: {key: 'deeplabv3_resnet50', kwargs: {num_classes: 21, weights: 'COCO_WITH_VOC_LABELS_V1'}}
-        cut: 'backbone.layer4.1'
-        input_size: [3, 513, 513]
-        unit: {latent_channels: 64, stride: 4, step: 1.0}
-        rate_estimator: {key: 'static_table'}
-        analysis_config:
-          analyzes_after_compress: True
-          analyzer_configs: [{key: 'FileSizeAnalyzer', kwargs: {unit: 'KB'}}, {key: 'SpicSizeAnalyzer'}]
-    """
-    _check_arguments("spic_segmenter", kwargs, "outputs")
-    channels, *sides = kwargs.get("input_size", (3, 513, 513))
-    small = [channels, *(min(side, _PROOF_SIDE) for side in sides)]
-    options = {"input_size": [channels, *sides], "proof_size": small, "outputs": ["out"], **kwargs}
-    return SpicModel(build_network(network, "segmentation"), **options)
-
-
-def _check_arguments(function: str, kwargs: Mapping[str, Any], *without: str) -> None:
-    names = [name for cls in (SpicModel, SplitModel) for name in parameter_names(cls, "network", "split")]
-    check_keys(kwargs, [name for name in dict.fromkeys(names) if name not in without], function)
-    if "cut" not in kwargs:
-        raise ConfigError(f"{function} needs `cut`.")
-    if not {"unit", "units"} & set(kwargs):
-        raise ConfigError(f"{function} needs `unit`, or `units` for a bank.")

@@ -215,7 +215,7 @@ def test_images_that_no_receiver_would_accept_are_not_sent(model: SplitModel) ->
 
 
 def test_cuts_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sc2_spic_plugin.training.student.build_network", lambda _config: make_network())
+    monkeypatch.setattr("sc2_spic_plugin.training.spic_models.build_network", lambda _config: make_network())
     for cut, message in (
         ("layer5", "no module `layer5`. Did you mean `layer"),
         ("layer4.0.conv2", "not a cut .* the output also reads"),
@@ -250,7 +250,7 @@ def test_cuts_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_a_config_gets_wrong_is_named_with_the_nearest_name(
     kwargs: dict, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sc2_spic_plugin.training.student.build_network", lambda _config: make_network())
+    monkeypatch.setattr("sc2_spic_plugin.training.spic_models.build_network", lambda _config: make_network())
     arguments = {"cut": "layer2", "unit": UNIT, "input_size": [3, 32, 32], **kwargs}
     with pytest.raises(ConfigError, match=message):
         spic_classifier({"key": "ResNet"}, **arguments)
