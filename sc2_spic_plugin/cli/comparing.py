@@ -39,8 +39,38 @@ def leaderboard(
         typer.Option(metavar="FILE", help="judge a result file from outside instead: all that it lacks for an entry"),
     ] = None,
     overwrite: Overwrite = False,
+    verify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CURVE/UNIT[@SEED]",
+            help="measure this point again instead, from its shipped unit or --checkpoint, or train it again in --out; "
+            "exit code 1 if it does not hold",
+        ),
+    ] = None,
+    suite: Annotated[str | None, typer.Option(help="of --verify: the suite that made the point")] = None,
+    network: Annotated[
+        Path | None, typer.Option(help="of --verify: weights of the original network, instead of the suite's")
+    ] = None,
+    units: Annotated[
+        Path | None, typer.Option(help="of --verify: folder of shipped units; by default `units` beside the result")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="of --verify: the whole checkpoint that was measured, instead of a unit")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="of --verify: torch device, `cpu` by default")] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="of --verify: a value of the suite, e.g. root=FOLDER"),
+    ] = None,
 ) -> None:
     """Make tables out of result files: every point, and every method against chosen ones."""
+    if verify is not None:
+        if submit is not None or against or overwrite:
+            raise ConfigError("--verify checks one point; leave --submit, --against and --overwrite out.")
+        _verify(results or [], verify, suite, network, units, checkpoint, device, values, out)
+        return
+    if any(value is not None for value in (suite, network, units, checkpoint, device, values)):
+        raise ConfigError("--suite, --network, --units, --checkpoint, --device and --set belong to --verify POINT.")
     if submit is not None:
         if out is not None or against:
             raise ConfigError("--submit judges a file and writes nothing; leave --out and --against out.")
@@ -121,8 +151,9 @@ def _collect(paths: Sequence[Path]) -> "list[Source]":
     from ..leaderboard import collect_results
 
     collected = collect_results(paths)
-    if collected.skipped:
-        names = ", ".join(str(path) for path in collected.skipped)
+    others = [path for path in collected.skipped if not path.with_suffix(".safetensors").is_file()]  # shipped units
+    if others:
+        names = ", ".join(str(path) for path in others)
         typer.echo(f"no result files, left out: {names}", err=True)
     return collected.sources
 
@@ -134,6 +165,36 @@ def _judge(path: Path, board: Sequence[Path]) -> None:
     submission = check_submission(path, _collect(board) if board else ())
     typer.echo(submission.render())
     if not submission.is_complete:
+        raise typer.Exit(1)
+
+
+def _verify(
+    results: Sequence[Path],
+    point: str,
+    suite: str | None,
+    network: Path | None,
+    units: Path | None,
+    checkpoint: Path | None,
+    device: str | None,
+    values: Sequence[str] | None,
+    out: Path | None,
+) -> None:
+    """Says whether a committed point holds; exit code 1 if it does not."""
+    if not results or suite is None:
+        raise ConfigError("--verify needs the result files, or folders of them, and --suite, which made the point.")
+    from .overrides import parse_overrides
+    from .verifying import VerifyOptions, verify
+
+    options = VerifyOptions(suite, network, parse_overrides(values), device or "cpu", units, checkpoint, out)
+    try:
+        verified = verify(_collect(results), point, options)
+    except KeyboardInterrupt:
+        typer.echo(f"stopped{'' if out is None else '; what is done is kept, the same command goes on'}", err=True)
+        raise typer.Exit(130) from None
+    check = verified.check
+    typer.echo(f"{point} {'holds' if check.holds else 'DOES NOT HOLD'}, {verified.done}")
+    typer.echo("\n".join(f"  {line}" for line in check.lines()))
+    if not check.holds:
         raise typer.Exit(1)
 
 

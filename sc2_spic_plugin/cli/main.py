@@ -231,6 +231,28 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def ship(
+    out: Annotated[Path, typer.Argument(help="the folder of `sc2-spic bench`")],
+    to: Annotated[Path, typer.Option(help="folder for CURVE.json, CURVE.csv.gz and units/CURVE/")],
+    units_of: Annotated[
+        list[str] | None, typer.Option(metavar="CURVE", help="export the SPIC units of this curve too; repeatable")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="only units of this seed; by default of all")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what is there and differs")] = False,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="replace a value of the units' configs, dotted path"),
+    ] = None,
+) -> None:
+    """Copy a suite's results for others to verify: per-image tables packed, chosen units as they were measured."""
+    from .shipping import ship_results
+
+    shipped = ship_results(out, to, units_of or [], seed, overwrite, parse_overrides(values))
+    for what, sizes in (("results with their per-image tables", shipped.results), ("units", shipped.units)):
+        typer.echo(f"{to}: {len(sizes) // 2} {what}, {sum(sizes.values()) / 1e6:.2f} MB")
+
+
 for command in (bench, export, encode, decode, leaderboard, plot, report, published, convert, search):
     app.command()(command)
 

@@ -1,5 +1,6 @@
 """The per-image table of a measured point: found beside its result file, read, and checked against it."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,9 +9,10 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from .curve import Origin
-from .per_image import per_image_csv_path, read_overlap_csv, read_per_image_csv
+from .curve_tables import CurveTables, curve_tables_path
+from .per_image import ImageRow, per_image_csv_path, read_overlap_csv, read_per_image_csv
 
-__all__ = ["ImageTable", "image_table", "image_table_path"]
+__all__ = ["ImageTable", "image_rows", "image_table", "image_table_path", "table_name"]
 
 _TOLERANCE = 1e-6  # relative, between a table's mean and the point that was computed from it
 
@@ -23,17 +25,18 @@ class ImageTable:
         payload_bytes: (N,) float64.
     """
 
-    def __init__(self, path: Path, metric: str) -> None:
-        """Reads a table.
+    def __init__(self, unsorted: Sequence[ImageRow], metric: str, path: Path) -> None:
+        """Takes the rows of a table.
 
         Args:
-            path: of the CSV.
+            unsorted: the rows.
             metric: `top1` or `miou`.
+            path: where they were read.
 
         Raises:
-            DataError: absent, empty, or not a table of that metric.
+            DataError: there is none.
         """
-        rows = sorted(read_per_image_csv(path) if metric == "top1" else read_overlap_csv(path))
+        rows = sorted(unsorted)
         if not rows:
             raise DataError(f"{path} holds no image; measure the point again.")
         self.images = tuple(row[0] for row in rows)
@@ -79,18 +82,39 @@ class ImageTable:
         raise DataError(_contradiction(path, origin, f"{accuracy} %", f"{point.accuracy} %"))
 
 
+def table_name(origin: Origin) -> str:
+    """Returns what a point's table is called: its unit, or `UNIT.seedK` where the file holds several seeds of it."""
+    point = origin.point
+    alike = [each for each in origin.source.result.points if each.unit == point.unit]
+    return point.unit if len(alike) == 1 else f"{point.unit}.seed{point.seed}"
+
+
 def image_table_path(origin: Origin) -> Path | None:
     """Returns where the table of a point lies, or None if there is none.
 
-    It is `NAME.UNIT.csv` beside `NAME.json`, and `NAME.UNIT.seedK.csv` where the file holds several seeds of the unit.
+    It is `NAME.TABLE.csv` beside `NAME.json` (see `table_name`), or in `NAME.csv.gz` with those of the other points;
+    that file if it is damaged, which reading it says.
     """
-    path, point = origin.source.path, origin.point
+    path = origin.source.path
     if path is None:
         return None
-    alike = [each for each in origin.source.result.points if each.unit == point.unit]
-    unit = point.unit if len(alike) == 1 else f"{point.unit}.seed{point.seed}"
-    found = per_image_csv_path(path, unit)
-    return found if found.is_file() else None
+    alone, packed = per_image_csv_path(path, table_name(origin)), curve_tables_path(path)
+    if alone.is_file():
+        return alone
+    try:
+        return packed if packed.is_file() and table_name(origin) in _unpacked(packed).names else None
+    except DataError:
+        return packed
+
+
+def image_rows(origin: Origin) -> Sequence[ImageRow] | None:
+    """Returns the rows of a point's table, or None where there is no table.
+
+    Raises:
+        DataError: a table that cannot be read.
+    """
+    path = image_table_path(origin)
+    return None if path is None else _rows(path, table_name(origin), origin.source.result.meta.metric)
 
 
 def image_table(origin: Origin) -> ImageTable | None:
@@ -102,14 +126,29 @@ def image_table(origin: Origin) -> ImageTable | None:
     path = image_table_path(origin)
     if path is None:
         return None
-    table = _read(path, origin.source.result.meta.metric, path.stat().st_mtime_ns)
+    table = _table(path, table_name(origin), origin.source.result.meta.metric, path.stat().st_mtime_ns)
     table.check(origin, path)
     return table
 
 
 @lru_cache(maxsize=512)
-def _read(path: Path, metric: str, _modified: int) -> ImageTable:
-    return ImageTable(path, metric)
+def _table(path: Path, name: str, metric: str, _modified: int) -> ImageTable:
+    return ImageTable(_rows(path, name, metric), metric, path)
+
+
+def _rows(path: Path, name: str, metric: str) -> Sequence[ImageRow]:
+    if path.suffix == ".gz":
+        return _unpacked(path).rows(name, metric)
+    return read_per_image_csv(path) if metric == "top1" else read_overlap_csv(path)
+
+
+def _unpacked(path: Path) -> CurveTables:
+    return _unpacked_once(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _unpacked_once(path: Path, _modified: int) -> CurveTables:
+    return CurveTables(path)
 
 
 def _contradiction(path: Path, origin: Origin, table: str, point: str) -> str:

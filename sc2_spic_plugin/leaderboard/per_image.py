@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +10,14 @@ from ..errors import DataError
 from ..ops import write_atomic
 
 __all__ = [
+    "ImageRow",
     "PerImageOverlap",
     "PerImageRow",
+    "parse_lines",
     "per_image_csv_path",
     "read_overlap_csv",
     "read_per_image_csv",
+    "table_lines",
     "write_per_image_csv",
 ]
 
@@ -51,6 +54,9 @@ class PerImageOverlap(NamedTuple):
         return ["image", "payload_bytes", *counts]
 
 
+ImageRow = PerImageRow | PerImageOverlap
+
+
 def per_image_csv_path(result_path: str | Path, unit: str) -> Path:
     """Returns where the per-image table of one point lies: `spic.json`, `u3` -> `spic.u3.csv`.
 
@@ -63,10 +69,8 @@ def per_image_csv_path(result_path: str | Path, unit: str) -> Path:
     return path.with_name(f"{path.stem}.{unit}.csv")
 
 
-def write_per_image_csv(
-    path: str | Path, rows: Iterable[PerImageRow | PerImageOverlap | tuple[str, int, bool]]
-) -> Path:
-    """Writes one line per image, whole or not at all: `image,payload_bytes,correct` (1 or 0), or counts per class.
+def table_lines(rows: Iterable[ImageRow | tuple[str, int, bool]]) -> list[list[str | int]]:
+    """Returns the lines of a table, its header first.
 
     Raises:
         DataError: an image that is there twice, or a negative size.
@@ -74,9 +78,9 @@ def write_per_image_csv(
     rows = list(rows)
     first = rows[0] if rows else None
     overlaps = isinstance(first, PerImageOverlap)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(PerImageOverlap.header(len(first.union)) if overlaps else PerImageRow._fields)  # type: ignore[union-attr]
+    lines: list[list[str | int]] = [
+        list(PerImageOverlap.header(len(first.union)) if overlaps else PerImageRow._fields)  # type: ignore[union-attr]
+    ]
     seen: set[str] = set()
     for row in rows:
         image, payload_bytes, *rest = row
@@ -86,7 +90,18 @@ def write_per_image_csv(
             raise DataError(f"Image `{image}` has a negative size.")
         seen.add(str(image))
         cells = [int(count) for counts in rest for count in counts] if overlaps else [int(bool(rest[0]))]  # type: ignore[union-attr]
-        writer.writerow((image, int(payload_bytes), *cells))
+        lines.append([str(image), int(payload_bytes), *cells])
+    return lines
+
+
+def write_per_image_csv(path: str | Path, rows: Iterable[ImageRow | tuple[str, int, bool]]) -> Path:
+    """Writes one line per image, whole or not at all: `image,payload_bytes,correct` (1 or 0), or counts per class.
+
+    Raises:
+        DataError: an image that is there twice, or a negative size.
+    """
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(table_lines(rows))
     return write_atomic(path, buffer.getvalue())
 
 
@@ -103,7 +118,33 @@ def read_per_image_csv(path: str | Path) -> list[PerImageRow]:
     Raises:
         DataError: absent, other columns, or an entry that is not a number; the message names the line.
     """
-    lines = _lines(path)
+    return _rows(_lines(path), path)
+
+
+def read_overlap_csv(path: str | Path) -> list[PerImageOverlap]:
+    """Reads the table of a segmentation back.
+
+    Raises:
+        DataError: absent, other columns, or an entry that is not a number; the message names the line.
+    """
+    return _overlaps(_lines(path), path)
+
+
+def parse_lines(lines: Sequence[Sequence[str]], metric: str, where: str | Path) -> Sequence[ImageRow]:
+    """Returns the rows of a table that was read as text.
+
+    Args:
+        lines: header and rows.
+        metric: `top1` or `miou`.
+        where: they were read from, for messages.
+
+    Raises:
+        DataError: other columns, or an entry that is not a number; the message names the line.
+    """
+    return _rows(lines, where) if metric == "top1" else _overlaps(lines, where)
+
+
+def _rows(lines: Sequence[Sequence[str]], path: str | Path) -> list[PerImageRow]:
     if not lines or tuple(lines[0]) != PerImageRow._fields:
         raise DataError(f"{path}: the first line must be {','.join(PerImageRow._fields)}.")
     rows = []
@@ -116,15 +157,9 @@ def read_per_image_csv(path: str | Path) -> list[PerImageRow]:
     return rows
 
 
-def read_overlap_csv(path: str | Path) -> list[PerImageOverlap]:
-    """Reads the table of a segmentation back.
-
-    Raises:
-        DataError: absent, other columns, or an entry that is not a number; the message names the line.
-    """
-    lines = _lines(path)
+def _overlaps(lines: Sequence[Sequence[str]], path: str | Path) -> list[PerImageOverlap]:
     classes = (len(lines[0]) - 2) // 3 if lines else 0
-    if not lines or lines[0] != PerImageOverlap.header(classes):
+    if not lines or list(lines[0]) != PerImageOverlap.header(classes):
         raise DataError(f"{path}: the first line must be {','.join(PerImageOverlap.header(1))} and so on.")
     rows = []
     for number, line in enumerate(lines[1:], start=2):

@@ -1,0 +1,159 @@
+"""A suite's results made small enough to commit, with units that others may try: what `sc2-spic ship` does."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import CheckpointError, ConfigError, DataError, nearest
+from ..leaderboard import ResultFile, Source, collect_results
+from ..leaderboard.curve import Origin
+from ..leaderboard.curve_tables import curve_tables_path, pack_curve_tables
+from ..leaderboard.image_table import image_rows, image_table, table_name
+from ..leaderboard.per_image import ImageRow
+from ..leaderboard.verification import UNITS, shipped_unit_path
+from ..models import SplitModel, export_unit
+from ..ops import file_digest, write_atomic
+from ..runtime.unit_pair import pair_paths
+from ..training.checkpoint import load_model_checkpoint
+from ..training.loop import CHECKPOINT
+from .bench.job import CONFIG, RESULT
+from .measuring_again import is_coded_by_tables
+from .opening import open_config
+
+__all__ = ["Shipped", "ship_results"]
+
+
+class Shipped(NamedTuple):
+    """What was written, or was there already, by its path: the size in bytes."""
+
+    results: Mapping[Path, int]
+    units: Mapping[Path, int]
+
+
+def ship_results(
+    out: Path,
+    to: Path,
+    units_of: Sequence[str] = (),
+    seed: int | None = None,
+    overwrite: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+) -> Shipped:
+    """Writes the results of a suite as they are committed; all or nothing, unless the disk is full.
+
+        CURVE.json            the result file, as it is
+        CURVE.csv.gz          its per-image tables
+        units/CURVE/UNIT.*    chosen units in float32, as they were measured: fewer bits would make other bytes
+
+    Args:
+        out: the folder of `sc2-spic bench`.
+        to: where they go.
+        units_of: names of the curves whose units are exported too.
+        seed: only units of this seed; None: of all.
+        overwrite: replace files that differ.
+        overrides: values to replace in the units' configs, by dotted path.
+
+    Raises:
+        DataError: no results, or a point without its per-image table.
+        ConfigError: no such curve or seed, a curve without units, or files that are there and differ.
+        CheckpointError: the checkpoint that was measured is not there any more.
+    """
+    if not (out / "results").is_dir():
+        raise DataError(f"there is no {out / 'results'}; name the folder of `sc2-spic bench`.")
+    sources = collect_results([out / "results"]).sources
+    results: dict[Path, bytes] = {}
+    for source in sources:
+        path = _path(source)
+        results[to / path.name] = path.read_bytes()
+        results[curve_tables_path(to / path.name)] = pack_curve_tables(_tables(source))
+    origins = [origin for curve in dict.fromkeys(units_of) for origin in _origins(sources, curve, seed)]
+    units = dict(_exported(out, to / UNITS, origins, overrides or {}))
+    files = results | units
+    changed = [path for path, content in files.items() if not path.is_file() or path.read_bytes() != content]
+    there = [str(path) for path in changed if path.exists()]
+    if there and not overwrite:
+        raise ConfigError(f"{', '.join(there)} hold something else; choose another --to, or pass --overwrite.")
+    for path in changed:
+        write_atomic(path, files[path])
+    return Shipped(*({path: len(content) for path, content in each.items()} for each in (results, units)))
+
+
+def _path(source: Source) -> Path:
+    if source.path is None:
+        raise DataError(f"`{source.result.name}` was never written; save it first.")
+    return source.path
+
+
+def _tables(source: Source) -> dict[str, Sequence[ImageRow]]:
+    """Returns the per-image tables of all points of a file, each that of its point."""
+    tables = {}
+    for point in source.result.points:
+        origin = Origin(point, source)
+        rows = image_rows(origin)
+        if rows is None:
+            raise DataError(
+                f"`{table_name(origin)}` of {source.path} has no per-image table beside it, without which nobody can "
+                "verify it; run `sc2-spic bench` on the folder again."
+            )
+        image_table(origin)  # refuses one that contradicts the point
+        tables[table_name(origin)] = rows
+    return tables
+
+
+def _origins(sources: Sequence[Source], curve: str, seed: int | None) -> list[Origin]:
+    """Returns the points of a curve whose units are wanted."""
+    by_name = {_path(source).stem: source for source in sources}
+    if curve not in by_name:
+        raise ConfigError(f"no curve `{curve}` among the results. {nearest(curve, by_name)}")
+    source = by_name[curve]
+    found = [Origin(point, source) for point in source.result.points if seed in (None, point.seed)]
+    if not found:
+        seeds = ", ".join(sorted({str(point.seed) for point in source.result.points}))
+        raise ConfigError(f"`{curve}` was not trained with seed {seed}; it has {seeds}.")
+    return found
+
+
+def _exported(
+    out: Path, folder: Path, origins: Sequence[Origin], overrides: Mapping[str, Any]
+) -> Iterator[tuple[Path, bytes]]:
+    """Yields path and content of the files of each unit; a bank is opened once for all its units."""
+    jobs: dict[Path, list[Origin]] = {}
+    for origin in origins:
+        jobs.setdefault(_job_folder(out, origin), []).append(origin)
+    for job, members in jobs.items():
+        with tempfile.TemporaryDirectory() as scratch:
+            model = _opened(job, Path(scratch), overrides)
+            for origin in members:
+                unit = origin.point.unit
+                name = unit if unit in model.units else next(iter(model.units))
+                written = export_unit(model, name, scratch, exported_as=unit)
+                targets = pair_paths(shipped_unit_path(folder, origin))
+                for source, target in zip((written.tensors, written.description), targets, strict=True):
+                    yield target, source.read_bytes()
+
+
+def _job_folder(out: Path, origin: Origin) -> Path:
+    """Returns the folder of the job that made a point, with the checkpoint that was measured."""
+    curve, point = origin.source.result.name, origin.point
+    for path in sorted((out / "points" / curve).rglob(RESULT)):
+        if point.key in {each.key for each in ResultFile.load(path).points}:
+            break
+    else:
+        raise DataError(f"no job below {out / 'points' / curve} made `{point.unit}`; run `sc2-spic bench` again.")
+    checkpoint = path.parent / CHECKPOINT
+    if not checkpoint.is_file() or file_digest(checkpoint) != point.checkpoint_sha256:
+        raise CheckpointError(
+            f"{checkpoint} is not there, or not what was measured, so `{curve}/{point.unit}` has no unit to ship; "
+            "leave the curve out, or run `sc2-spic bench` on the folder again."
+        )
+    return path.parent
+
+
+def _opened(job: Path, scratch: Path, overrides: Mapping[str, Any]) -> SplitModel:
+    opened = open_config(job / CONFIG, scratch / "config.yaml", "cpu", 0, None, overrides, is_measured=False)
+    model = opened.built.model
+    if not isinstance(model, SplitModel) or not is_coded_by_tables(model):
+        raise ConfigError(f"what {job} trained is no SPIC unit with tables, so it is not shipped; leave its curve out.")
+    load_model_checkpoint(job / CHECKPOINT, model)
+    model.eval().update()
+    return model

@@ -1,0 +1,56 @@
+"""How a point of committed results is named, and where its unit lies if it is shipped with them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...errors import ConfigError, nearest
+from ..collect import Source
+from ..curve import Origin
+
+__all__ = ["UNITS", "find_point", "shipped_unit_path"]
+
+UNITS = "units"
+
+
+def find_point(sources: Sequence[Source], name: str) -> Origin:
+    """Returns the point called `CURVE/UNIT`, or `CURVE/UNIT@SEED` where the curve has several seeds of the unit.
+
+    Args:
+        sources: result files; CURVE is the name of one, without `.json`.
+        name: of the point.
+
+    Raises:
+        ConfigError: no such curve or point, the message names the nearest; or several that are called so.
+    """
+    curve, slash, unit = name.partition("/")
+    if not slash:
+        raise ConfigError(f"a point is called CURVE/UNIT, for example `jpeg/q20`; got `{name}`.")
+    files = [source for source in sources if source.path is not None and source.path.stem == curve]
+    if not files:
+        known = [source.path.stem for source in sources if source.path is not None]
+        raise ConfigError(f"no result file `{curve}.json` among the paths. {nearest(curve, known)}")
+    if len(files) > 1:
+        listed = ", ".join(str(source.path) for source in files)
+        raise ConfigError(f"there are several files `{curve}.json`: {listed}. Name one of them, or its folder, alone.")
+    (source,) = files
+    points = source.result.points
+    found = [point for point in points if unit in (point.unit, f"{point.unit}@{point.seed}")]
+    if not found:
+        raise ConfigError(f"`{curve}` has no point `{unit}`. {nearest(unit, [point.unit for point in points])}")
+    if len(found) > 1:
+        seeds = ", ".join(f"`{curve}/{point.unit}@{point.seed}`" for point in found)
+        raise ConfigError(f"`{name}` was measured several times; say which: {seeds}.")
+    return Origin(found[0], source)
+
+
+def shipped_unit_path(folder: Path, origin: Origin) -> Path:
+    """Returns the path, without suffix, of the files of a point's unit: `CURVE/UNIT`, or `CURVE/seedK/UNIT`.
+
+    Args:
+        folder: of shipped units.
+        origin: the point; its result file says the curve's name and whether it has several seeds.
+    """
+    point, source = origin.point, origin.source
+    curve = source.result.name if source.path is None else source.path.stem
+    alike = [each for each in source.result.points if each.unit == point.unit]
+    return folder / curve / (point.unit if len(alike) == 1 else f"seed{point.seed}/{point.unit}")

@@ -1,0 +1,378 @@
+"""Committed results are shipped whole and small, and hold when measured or trained again; what was altered does not."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import typer
+from bench_parts import FakeRunner, Told, make_suite, no_waiting, write_result
+from typer.testing import CliRunner, Result
+
+from sc2_spic_plugin.cli import verifying
+from sc2_spic_plugin.cli.bench import schedule, suite_run
+from sc2_spic_plugin.cli.bench.job import CONFIG, RESULT, Job
+from sc2_spic_plugin.cli.bench.plan import plan_jobs
+from sc2_spic_plugin.cli.bench.row import measure_row
+from sc2_spic_plugin.cli.bench.status import Status
+from sc2_spic_plugin.cli.comparing import leaderboard
+from sc2_spic_plugin.cli.running import RunOptions, run_config
+from sc2_spic_plugin.cli.shipping import ship_results
+from sc2_spic_plugin.configs import render_config, resolve_config
+from sc2_spic_plugin.errors import CheckpointError, ConfigError, DataError, TrainingError
+from sc2_spic_plugin.leaderboard import ResultFile
+from sc2_spic_plugin.leaderboard.curve_tables import CurveTables, pack_curve_tables
+from sc2_spic_plugin.models import load_unit
+from sc2_spic_plugin.training.build import build_config, seed_everything
+
+__all__ = ["no_waiting"]  # a fixture
+
+PATHS = {
+    "samples": "datasets.synthetic/train.init.kwargs.root.init.kwargs.samples_per_class",
+    "report": "datasets.synthetic/val.init.kwargs.samples_per_class",
+    "epochs": "train.stage1.num_epochs",
+    "unit": "models.model.kwargs.unit",
+    "units": "models.model.kwargs.units",
+    "weight": "train.stage1.criterion.kwargs.sub_terms.rate.weight",
+}
+SMALL = {"latent_channels": 4, "stride": 2, "step": 0.1}
+SUITE: dict[str, Any] = {
+    "paths": PATHS,
+    "shared": {"samples": 6, "report": 2},
+    "methods": [
+        {
+            "method": "spic_static_table",
+            "supervision": "supervised",
+            "curve": "bank",
+            "config": "smoke/spic_supervised.yaml",
+            "seeds": [0, 1],
+            "values": {
+                "epochs": 1,
+                "unit": None,
+                "weight": 1e-3,
+                "units": {"low": {**SMALL, "step": 0.3}, "high": SMALL},
+            },
+        },
+        {
+            "method": "spic_l1",
+            "curve": "alone",
+            "config": "smoke/spic_supervised.yaml",
+            "values": {"epochs": 1, "weight": 1e-3},
+            "points": {"w0.001": {"unit": SMALL}},
+        },
+    ],
+}
+IMAGES = 16
+CURVES = ("bank", "alone")
+
+
+class Trainer(FakeRunner):
+    """Does in this process what a job's process does, times nothing, and keeps what was run."""
+
+    def start(self, job: Job, mode: str) -> Any:
+        self.acts[job.name] = _run
+        return super().start(job, mode)
+
+
+def _run(job: Job) -> None:
+    if job.row is not None:
+        measure_row(job.folder)
+        return
+    checkpoint = job.given_checkpoint
+    options = RunOptions(test_only=checkpoint is not None, checkpoint=checkpoint, seed=job.seed, costs=False)
+    run_config(job.folder / CONFIG, job.folder, options).save(job.folder / RESULT)
+
+
+class Board:
+    """A suite that was run, and its results as they are committed.
+
+    Attributes:
+        out: the folder of the run.
+        committed: the folder of the shipped results.
+        arguments: of `leaderboard` beside the point.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.weights = folder / "weights.pt"
+        suite = make_suite(folder, **SUITE)
+        self.suite, self.out, self.committed = folder / "suite.yaml", folder / "out", folder / "committed"
+        _write_weights(folder, 0)
+        self.jobs = plan_jobs(suite, self.out, self.weights)
+        finished = suite_run.run_suite(self.jobs, self.jobs, Trainer(), Status(self.out, "small"), Told())
+        assert not finished.summary.failed and not finished.problems
+        ship_results(self.out, self.committed, CURVES)
+        self.arguments = [str(self.committed), "--suite", str(self.suite), "--network", str(self.weights)]
+
+    def verify(self, point: str, *arguments: object, results: Path | None = None) -> Result:
+        app = typer.Typer()
+        app.command()(leaderboard)
+        given = [str(results or self.committed), *self.arguments[1:], *map(str, arguments), "--verify", point]
+        return CliRunner().invoke(app, given)
+
+    def refusal(self, point: str, *arguments: object, results: Path | None = None) -> str:
+        """Returns the message with which a point is not verified."""
+        done = self.verify(point, *arguments, results=results)
+        assert isinstance(done.exception, ConfigError | DataError | CheckpointError | TrainingError), done.output
+        return str(done.exception)
+
+    def copy(self, folder: Path) -> Path:
+        return Path(shutil.copytree(self.committed, folder))
+
+
+def _write_weights(folder: Path, seed: int) -> Path:
+    config = folder / "network.yaml"
+    values = {PATHS[name]: value for name, value in SUITE["shared"].items()}
+    config.write_text(render_config(resolve_config("smoke/network.yaml").read_text(), values))
+    seed_everything(seed)
+    path = folder / "weights.pt"
+    torch.save(build_config(config, torch.device("cpu")).model.state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(suite_run, "plot_rate_accuracy", lambda *_arguments: None)
+        patch.setattr(schedule, "POLL_SECONDS", 0.0)
+        return Board(tmp_path_factory.mktemp("board"))
+
+
+@pytest.mark.parametrize(
+    "point", ["bank/low@0", "bank/high@1", "alone/w0.001", "jpeg/q5", "label/label", "original/network"]
+)
+def test_every_committed_point_holds_image_by_image_with_nothing_but_what_is_shipped(board: Board, point: str) -> None:
+    done = board.verify(point)
+    assert done.exit_code == 0, done.output
+    assert f"{point} holds, measured again" in done.stdout and f"all {IMAGES} images" in done.stdout
+    assert ("units" in done.stdout) == point.startswith(CURVES)
+
+
+def test_the_units_of_a_curve_are_different_and_their_files_are_a_bank_for_anyone(board: Board) -> None:
+    low, high = (
+        [row.payload_bytes for row in CurveTables(board.committed / "bank.csv.gz").rows(f"{name}.seed0", "top1")]
+        for name in ("low", "high")
+    )
+    assert sum(low) < sum(high) and len(set(high)) > 1
+    from sc2_spic_plugin.cli.opening import open_config
+
+    job = next(job for job in board.jobs if job.curve == "bank")
+    model: Any = open_config(job.folder / "job.yaml", board.committed.parent / "x.yaml", "cpu", 0).built.model
+    load_unit(model, board.committed / "units" / "bank" / "seed1" / "low", "shipped")
+    assert list(model.units) == ["low", "high", "shipped"]
+
+
+def test_shipped_results_make_a_leaderboard_as_others_do_and_units_beside_them_are_no_strays(board: Board) -> None:
+    app = typer.Typer()
+    app.command()(leaderboard)
+    shipped, measured = (CliRunner().invoke(app, [str(folder)]) for folder in (board.committed, board.out / "results"))
+    assert shipped.exit_code == 0 and shipped.stderr == ""
+    assert shipped.stdout == measured.stdout
+
+
+def test_a_whole_checkpoint_gives_the_same_and_another_one_is_refused(board: Board) -> None:
+    folder = board.out / "points" / "bank"
+    done = board.verify("bank/high@1", "--checkpoint", folder / "all-seed1" / "checkpoint.pt")
+    assert done.exit_code == 0 and f"all {IMAGES} images" in done.stdout
+    message = board.refusal("bank/high@1", "--checkpoint", folder / "all" / "checkpoint.pt")
+    assert "is not the checkpoint that was measured" in message
+    assert "no checkpoint at" in board.refusal("bank/high@1", "--checkpoint", "nowhere.pt")
+
+
+def test_an_altered_table_does_not_hold_and_the_images_that_differ_are_counted_and_named(
+    board: Board, tmp_path: Path
+) -> None:
+    results = board.copy(tmp_path / "altered")
+    path = results / "alone.csv.gz"
+    rows = list(CurveTables(path).rows("w0.001", "top1"))
+    sizes = [row.payload_bytes for row in rows]
+    first, second = (sizes.index(extreme) for extreme in (min(sizes), max(sizes)))
+    assert first != second
+    rows[first] = rows[first]._replace(payload_bytes=sizes[first] + 1)
+    rows[second] = rows[second]._replace(payload_bytes=sizes[second] - 1)  # the mean is as before
+    path.write_bytes(pack_curve_tables({"w0.001": rows}))
+    done = board.verify("alone/w0.001", results=results)
+    assert done.exit_code == 1 and "DOES NOT HOLD" in done.stdout
+    assert f"2 of {IMAGES} images differ, 2 in payload bytes and 0 in the answer" in done.stdout
+    assert f"{rows[first].image}: {sizes[first] + 1} bytes committed, {sizes[first]} here" in done.stdout
+    path.write_bytes(pack_curve_tables({"w0.001": rows[1:]}))
+    assert "contradict each other" in board.refusal("alone/w0.001", results=results)
+    path.unlink()
+    assert "no per-image table" in board.refusal("alone/w0.001", results=results)
+
+
+def test_a_shipped_unit_that_was_altered_does_not_hold_or_is_refused(board: Board, tmp_path: Path) -> None:
+    results = board.copy(tmp_path / "altered")
+    units = results / "units" / "bank" / "seed0"
+    for suffix in (".safetensors", ".json"):
+        shutil.copyfile(units / f"low{suffix}", units / f"high{suffix}")
+    assert board.verify("bank/high@0", results=results).exit_code == 1
+    path = units / "low.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert "is damaged, or belongs to another unit" in board.refusal("bank/low@0", results=results)
+    path.unlink()
+    assert "pair of files" in board.refusal("bank/low@0", results=results)
+
+
+def _change(key: str, value: str) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        document = json.loads(path.read_text())
+        document["meta"][key] = value
+        path.write_text(json.dumps(document))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("network_sha256", "cd" * 32, "is another network .digest .* than that of"),
+        ("protocol_sha256", "cd" * 32, "the suite measures under protocol `synthetic-64`"),
+        ("bits", "reported", "was not measured here .reported."),
+    ],
+)
+def test_a_result_of_other_provenance_is_refused_before_anything_is_measured(
+    board: Board, tmp_path: Path, key: str, value: str, message: str
+) -> None:
+    results = board.copy(tmp_path / "other")
+    _change(key, value)(results / "jpeg.json")
+    assert re.search(message, board.refusal("jpeg/q5", results=results))
+
+
+def test_other_weights_and_other_images_are_refused_and_named(board: Board, tmp_path: Path) -> None:
+    message = board.refusal("jpeg/q5", "--network", _write_weights(tmp_path, 1))
+    assert "another network" in message and "pass the weights" in message
+    message = board.refusal("jpeg/q5", "--set", "report=1")
+    assert f"8 of its {IMAGES} are missing, 0 are none of its" in message
+
+
+@pytest.mark.parametrize(
+    ("point", "arguments", "message"),
+    [
+        ("bank/low", [], "say which: `bank/low@0`, `bank/low@1`"),
+        ("bonk/low@0", [], "Did you mean `bank`"),
+        ("bank/lwo", [], "Did you mean `low`"),
+        ("bank", [], "CURVE/UNIT"),
+        ("jpeg/q5", ["--out", "x"], "measured again: leave --out out"),
+        ("label/label", ["--checkpoint", "x"], "leave --checkpoint out"),
+        ("bank/low@0", ["--out", "x", "--units", "y"], "--units and --out are different ways"),
+        ("bank/low@0", ["--units", "nowhere"], "no unit is shipped at nowhere/bank/seed0/low; pass --units FOLDER"),
+        ("jpeg/q5", ["--against", "jpeg"], "leave --submit, --against and --overwrite out"),
+    ],
+)
+def test_what_cannot_be_verified_is_refused_with_what_to_pass(
+    board: Board, point: str, arguments: list[str], message: str
+) -> None:
+    assert message in board.refusal(point, *arguments)
+
+
+def test_options_of_verify_alone_are_refused_and_the_suite_and_network_must_be_named(board: Board) -> None:
+    app = typer.Typer()
+    app.command()(leaderboard)
+    results = str(board.committed)
+    for arguments, message in (
+        ([results, "--suite", "x"], "belong to --verify"),
+        ([results, "--verify", "jpeg/q5"], "needs the result files"),
+        ([results, "--verify", "jpeg/q5", "--suite", str(board.suite)], "weights with --network"),
+    ):
+        assert message in str(CliRunner().invoke(app, arguments).exception)
+
+
+def _retrained(board: Board, point: str, out: Path, runner: Any) -> verifying.Verified:
+    from sc2_spic_plugin.leaderboard import collect_results
+
+    options = verifying.VerifyOptions(str(board.suite), board.weights, out=out)
+    return verifying.verify(collect_results([board.committed]).sources, point, options, runner)
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_point_is_trained_again_as_the_suite_says_and_nothing_else_is(board: Board, tmp_path: Path) -> None:
+    runner = Trainer()
+    done = _retrained(board, "bank/low@1", tmp_path / "again", runner)
+    assert runner.started == [("bank/all-seed1", "train")] and done.check.holds, done.check.lines()
+    accuracy, rate = done.check.lines()
+    assert "prediction interval of one further seed from seeds 0, 1 (t, 1 degree of freedom)" in rate
+    assert accuracy.startswith("top-1 %") and "trained again with seed 1" in done.done
+    assert "byte for byte" in done.done  # here, where nothing else changed either
+    again = Trainer()
+    assert _retrained(board, "bank/low@1", tmp_path / "again", again).check.holds and again.started == []
+
+
+def test_a_training_that_is_stopped_can_be_gone_on_with(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verifying, "verify", stop)
+    done = board.verify("bank/low@0", "--out", "x")
+    assert done.exit_code == 130 and "the same command goes on" in done.stderr
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_single_seed_is_judged_by_the_images_and_its_rate_is_told_but_not_judged(
+    board: Board, tmp_path: Path
+) -> None:
+    (point,) = ResultFile.load(board.committed / "alone.json").points
+
+    def trained(accuracy: float) -> FakeRunner:
+        return FakeRunner({"alone/w0.001": lambda job: write_result(job, ["w0.001"], accuracy)})
+
+    check = _retrained(board, "alone/w0.001", tmp_path / "same", trained(point.confidence_high)).check
+    assert check.holds and "not judged: one seed" in check.lines()[1] and "bootstrap" in check.lines()[0]
+    check = _retrained(board, "alone/w0.001", tmp_path / "far", trained(point.confidence_high + 1)).check
+    assert not check.holds and "OUTSIDE" in check.lines()[0]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_training_that_fails_or_that_the_point_is_from_proves_nothing(board: Board, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"`alone/w0\.001`: no data; what was printed is in .*log"):
+        _retrained(board, "alone/w0.001", tmp_path / "a", FakeRunner({"alone/w0.001": lambda _job: "no data"}))
+    with pytest.raises(ConfigError, match="holds other things, perhaps the training that the point is from"):
+        _retrained(board, "alone/w0.001", board.out, FakeRunner())
+
+
+def test_shipping_again_changes_nothing_and_replaces_nothing_else_unasked(board: Board, tmp_path: Path) -> None:
+    results = board.copy(tmp_path / "there")
+    before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    sizes = ship_results(board.out, results, ["alone"])
+    units = [path for path in before if "units" in path.parts and "alone" in path.parts]
+    assert {path: len(before[path]) for path in (*results.glob("*.*"), *units)} == {**sizes.results, **sizes.units}
+    for name in ("jpeg.csv.gz", "units/alone/w0.001.json"):
+        (results / name).write_bytes(b"mine")
+    with pytest.raises(ConfigError, match=r"jpeg\.csv\.gz, .*w0\.001\.json hold something else"):
+        ship_results(board.out, results, ["alone"])
+    assert (results / "jpeg.csv.gz").read_bytes() == b"mine"
+    ship_results(board.out, results, ["alone"], overwrite=True)
+    assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
+
+
+def test_only_chosen_units_are_shipped_and_what_has_none_is_refused(board: Board, tmp_path: Path) -> None:
+    shipped = ship_results(board.out, tmp_path / "to", ["bank"], seed=1)
+    assert {path.relative_to(tmp_path / "to" / "units").as_posix() for path in shipped.units} == {
+        f"bank/seed1/{name}.{suffix}" for name in ("low", "high") for suffix in ("json", "safetensors")
+    }
+    for arguments, error, message in (
+        ((["bonk"],), ConfigError, "Did you mean `bank`"),
+        ((["bank"], 7), ConfigError, "it has 0, 1"),
+        ((["jpeg"],), CheckpointError, "has no unit to ship"),
+        ((["original"],), CheckpointError, "has no unit to ship"),
+    ):
+        with pytest.raises(error, match=message):
+            ship_results(board.out, tmp_path / "other", *arguments)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_point_without_its_table_or_checkpoint_is_not_shipped(board: Board, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(board.out, tmp_path / "out"))
+    (out / "points" / "alone" / "w0.001" / "checkpoint.pt").unlink()
+    with pytest.raises(CheckpointError, match=r"`alone/w0\.001` has no unit to ship"):
+        ship_results(out, tmp_path / "to", ["alone"])
+    (out / "results" / "jpeg.q5.csv").unlink()
+    with pytest.raises(DataError, match=r"`q5` of .*has no per-image table"):
+        ship_results(out, tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+    with pytest.raises(DataError, match="name the folder of `sc2-spic bench`"):
+        ship_results(tmp_path, tmp_path / "to")
