@@ -1,7 +1,7 @@
 """What a run measures: each unit on the report images, what it costs, and the result file that says so."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from torch import nn
 from torch.utils.data import RandomSampler
 
-from ..coding import StaticCoder
 from ..errors import ConfigError, SpicError
 from ..leaderboard import Meta, Point, Protocol, ResultFile, per_image_csv_path, write_per_image_csv
 from ..leaderboard.costs import Costs, measure_costs
@@ -22,7 +21,19 @@ from ..training.distributed import own_batches
 from ..training.loading import build_loader
 from .progress import console
 
-__all__ = ["Measured", "MeasuredPoint", "measure", "measure_unit_costs", "shipped"]
+__all__ = [
+    "Measured",
+    "MeasuredPoint",
+    "measure",
+    "measure_unit_costs",
+    "point_name",
+    "shipped",
+    "unit_costs",
+    "unit_names",
+]
+
+_UNNAMED = ("", "unit")
+"""What is measured where a model has no units, and a unit that its config gives no name."""
 
 
 class MeasuredPoint(NamedTuple):
@@ -74,14 +85,47 @@ def shipped(model: nn.Module, unit: str) -> dict[str, int | float | str]:
     if not isinstance(model, SplitModel):
         return {}
     parameters = sum(parameter.numel() for parameter in model.units[unit].parameters())
-    coder: StaticCoder = model.tables[unit].coder  # type: ignore[assignment]
-    return {"unit_parameters": parameters, "table_bytes": coder.table_bytes}
+    return {"unit_parameters": parameters, "table_bytes": model.coder_of(unit).table_bytes}
+
+
+def unit_names(model: nn.Module) -> list[str]:
+    """Returns the units of a bank; `[""]` for other models."""
+    return list(model.units) if isinstance(model, SplitModel) else [""]
+
+
+def point_name(unit: str, about: Mapping[str, Any]) -> str:
+    """Returns what the operating point of a unit is called; `about` is what the config says about its result."""
+    return unit if unit not in _UNNAMED else about.get("unit") or about["name"]
+
+
+def unit_costs(built: BuiltConfig, protocol: Protocol, units: Sequence[str]) -> Iterator[tuple[str, Costs]]:
+    """Yields each unit with what the model costs beside its bits; the active unit is the same afterwards.
+
+    Args:
+        built: the config; its model codes already.
+        protocol: says how latency is measured.
+        units: of a bank; `[""]` for other models.
+
+    Raises:
+        SpicError: the model cannot be measured: its two sides are not known, or it has no tables.
+    """
+    dataset, model = built.datasets[protocol.report], built.model
+    images = [dataset[index][0] for index in range(min(protocol.timing.repeats, len(dataset)))]
+    active = getattr(model, "active", None)
+    try:
+        for unit in units:
+            if unit:
+                model.select(unit)  # type: ignore[operator]
+            yield unit, measure_costs(model, images, protocol)
+    finally:
+        if active is not None:
+            model.select(active)  # type: ignore[operator]
 
 
 def measure_unit_costs(
     built: BuiltConfig, protocol: Protocol, units: Sequence[str], report: Callable[[str, int, int], None]
 ) -> dict[str, Costs]:
-    """Returns by unit what the model costs beside its bits; nothing of a model whose two sides are not known.
+    """Returns by unit what `unit_costs` yields; nothing of a model that cannot be measured, which is said.
 
     Args:
         built: the config; its model codes already.
@@ -89,20 +133,14 @@ def measure_unit_costs(
         units: of a bank; `[""]` for other models.
         report: called with a description, units done and units in all.
     """
-    dataset, model, found = built.datasets[protocol.report], built.model, {}
-    images = [dataset[index][0] for index in range(min(protocol.timing.repeats, len(dataset)))]
-    active = getattr(model, "active", None)
+    found: dict[str, Costs] = {}
+    report("timing", 0, len(units))
     try:
-        for number, unit in enumerate(units):
-            report("timing", number, len(units))
-            if unit:
-                model.select(unit)  # type: ignore[operator]
-            found[unit] = measure_costs(model, images, protocol)
+        for unit, costs in unit_costs(built, protocol, units):
+            found[unit] = costs
+            report("timing", len(found), len(units))
     except SpicError as error:  # hours of training end here: a point without its costs is better than none
         console.print(f"encoder size, operations and latency are left out: {error}", soft_wrap=True, highlight=False)
-    finally:
-        if active is not None:
-            model.select(active)  # type: ignore[operator]
     return found
 
 

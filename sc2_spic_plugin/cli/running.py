@@ -23,17 +23,14 @@ from ..training.distributed import own_batches
 from ..training.loading import calibration_loader
 from ..training.loop import CHECKPOINT, PRECISIONS, train
 from ..training.resume import PROCESSES, STATE, SavedState, find_state
-from .measuring import Measured, MeasuredPoint, measure, measure_unit_costs, shipped
+from .measuring import Measured, MeasuredPoint, measure, measure_unit_costs, point_name, shipped
 from .opening import OpenedConfig, open_config
 from .original_network import original_network
 from .progress import console, reporter
 
-__all__ = ["RunOptions", "is_finished", "run_config", "train_config"]
+__all__ = ["RunOptions", "checkpoint_to_test", "is_finished", "run_config", "train_config"]
 
 Report = Callable[[str, int, int], None]
-
-_UNNAMED = ("", "unit")
-"""What is measured where a model has no units, and a unit that its config gives no name."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
         opened = _opened(config, out, options, device)
         with _progress(opened.about["name"]) as report:
             if options.test_only:
-                checkpoint = _checkpoint_to_test(opened.built, out, options)
+                checkpoint = checkpoint_to_test(opened.built, out, options.checkpoint)
                 if checkpoint is not None:
                     load_model_checkpoint(checkpoint, opened.built.model)
             else:
@@ -145,7 +142,7 @@ def _measured(opened: OpenedConfig, checkpoint: Path | None, options: RunOptions
     points = [
         MeasuredPoint(
             evaluation.point(
-                unit if unit not in _UNNAMED else about.get("unit") or about["name"],
+                point_name(unit, about),
                 config_sha256=hashlib.sha256(text.encode()).hexdigest(),
                 checkpoint_sha256=digest,
                 seed=options.seed,
@@ -243,9 +240,10 @@ def _facts(text: str, options: RunOptions) -> dict[str, Any]:
     }
 
 
-def _checkpoint_to_test(built: BuiltConfig, out: Path, options: RunOptions) -> Path | None:
-    if options.checkpoint is not None:
-        return options.checkpoint
+def checkpoint_to_test(built: BuiltConfig, out: Path, given: Path | None = None) -> Path | None:
+    """Returns the checkpoint that is measured: `given`, a run's own, else the config's; None: nothing is loaded."""
+    if given is not None:
+        return given
     own = out / CHECKPOINT
     named = built.model_config.get("dst_ckpt")
     if own.is_file():

@@ -22,6 +22,7 @@ def load_suite(path: Path) -> Suite:
           root: datasets.imagenette/train._root
           weight: train.stage1.criterion.kwargs.sub_terms.rate.weight
           units: models.model.kwargs.units
+          coder: models.model.kwargs.coder
         shared: {root: ./imagenette2-160}
         network: {config: imagenette/network.yaml, weights: resnet50.safetensors}    # without weights: trained
         methods:
@@ -35,6 +36,10 @@ def load_suite(path: Path) -> Suite:
             config: imagenette/bank_supervised.yaml
             store: split2                              # the front-end is run once for all that name it
             values: {units: {u0: {latent_channels: 32, stride: 2, step: 1.0, rate_weight: 10.0}}}
+          - method: spic_mean_scale_hyperprior_kept    # what another curve trained, measured another way
+            checkpoints_of: spic_mean_scale_hyperprior-supervised
+            config: imagenette/bank_supervised.yaml
+            values: {coder: hyperprior}
           - method: spic_l1                            # the points of a sweep file
             sweep: imagenette/sweep_supervised.yaml
             filter: {estimator: l1, cut: [layer4.0, layer4.2]}

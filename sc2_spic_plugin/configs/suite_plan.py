@@ -58,6 +58,8 @@ class MethodPlan:
         store: the feature store that it trains from, see `Suite.stores`.
         network_path: where in the config the original network is described (`key`, `kwargs`, `src_ckpt`).
         values: values that all points share.
+        checkpoints_of: the curve whose checkpoints are measured, point by point and seed by seed, instead of training:
+            for what decides nothing before deployment, such as another coder.
         own: the method is none that this package knows; its colour follows from its name.
     """
 
@@ -73,6 +75,7 @@ class MethodPlan:
     store: str | None = None
     network_path: str = "models.model.kwargs.network"
     values: Values = field(default_factory=dict)
+    checkpoints_of: str | None = None
     own: bool = False
 
     @property

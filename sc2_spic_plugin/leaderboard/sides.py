@@ -62,6 +62,7 @@ def sides_of(model: nn.Module, on_device: bool = False) -> Sides:
     | model | encoder (network tensors on the device) | coder |
     |---|---|---|
     | `SplitModel` | front-end, encoder of the active unit | its tables |
+    | the same, hyperprior kept | and the two networks of the hyperprior | density of the hyper-latent |
     | Entropic Student, factorised | `bottleneck_layer.encoder` | `entropy_bottleneck` |
     | Entropic Student, hyperprior | `bottleneck_layer.g_a`, `h_a`, `h_s` | and `gaussian_conditional` |
     | CR+BQ | `bottleneck_layer.encoder` | none |
@@ -99,7 +100,7 @@ def sides_of(model: nn.Module, on_device: bool = False) -> Sides:
         raise ConfigError(
             f"which part of a {type(model).__name__} runs on the device is not known; say it in `leaderboard/sides.py`."
         )
-    return Sides(begins=DEVICE, encoder=("",)) if on_device else Sides(begins=SERVER)
+    return Sides(begins=DEVICE, encoder=("",), frozen=("",)) if on_device else Sides(begins=SERVER)
 
 
 def _split_model(model: SplitModel) -> Sides:
@@ -109,13 +110,8 @@ def _split_model(model: SplitModel) -> Sides:
         Switch(model, "decode", before=Move(side=SERVER)),
         Switch(coder, "decode", **_CODES),
     )
-    tables = tuple(f"tables.{model.active}.{name}" for name in ("frequencies", "assignment", "channel_assignment"))
-    return Sides(
-        switches,
-        encoder=("front_end.", f"units.{model.active}.encoder."),
-        coder=tables,
-        frozen=("front_end.",),
-    )
+    networks, tables = model.device_parts()
+    return Sides(switches, encoder=("front_end.", *networks), coder=tables, frozen=("front_end.",))
 
 
 def _entropy_model_sides(codec: nn.Module, path: str, calls: tuple[str, str]) -> Sides:

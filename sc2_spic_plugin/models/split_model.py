@@ -161,6 +161,15 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         """
         return self.tables[name].coder  # type: ignore[return-value]
 
+    def device_parts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Returns what the names of tensors begin with that a device holds for the active unit.
+
+        Returns:
+            Those of networks, the front-end apart; those of the coder's tables.
+        """
+        tables = ("frequencies", "assignment", "channel_assignment")
+        return (f"units.{self.active}.encoder.",), tuple(f"tables.{self.active}.{name}" for name in tables)
+
     @property
     def unit_indices(self) -> dict[str, int]:
         """The index by which payloads name each unit: its place in the bank, which sender and receiver must share."""

@@ -154,6 +154,14 @@ class SpicModel(SplitModel):
             self._hyperprior_coders[name] = hyperprior_coder(self.rate_estimators[name])  # type: ignore[arg-type]
         return self._hyperprior_coders[name]
 
+    def device_parts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Returns what a device holds for the active unit; a kept hyperprior is in the place of its tables."""
+        networks, tables = super().device_parts()
+        if self.coder == STATIC:
+            return networks, tables
+        kept = f"rate_estimators.{self.active}."
+        return (*networks, f"{kept}analysis.", f"{kept}synthesis."), (f"{kept}hyper_density.",)
+
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Loads units, tables and training parts, kept hyperpriors among them."""
         self._hyperprior_coders = {}

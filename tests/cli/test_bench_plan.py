@@ -32,6 +32,7 @@ def test_every_point_and_seed_is_a_job_that_trains_behind_the_suites_network(tmp
         assert (config["result"]["method"], config["result"]["unit"]) == ("spic_l1", job.name[19:].partition("-")[0])
         assert job.needs == ("original",) and ["--seed", str(job.seed)] == job.arguments("train")[4:6]
     assert jobs[0].arguments("train")[-2:] == ["--protocol", "synthetic-64"]
+    assert all("--no-costs" in jobs[index].arguments("train") for index in (0, 3)), "others may be running"
     assert jobs[3].arguments("resume")[-1] == "--resume" and jobs[3].arguments("measure")[-1] == "--test-only"
 
 
@@ -149,3 +150,24 @@ def test_the_time_that_is_left_counts_what_running_jobs_have_had(tmp_path: Path)
     running = [(jpeg, 20.0), (low, 130.0), (label, 50.0)]
     assert estimates.total([*running, (high, 0.0)], 2) == ((10 + 0 + 100) / 2, 1)
     assert str(estimates.total([(high, 0.0)], 1)) == "about 2 min" and estimates.of(original).seconds is None
+
+
+KEPT = {**SPIC, "method": "spic_scale_hyperprior", "curve": "kept", "checkpoints_of": "spic_l1-supervised"}
+
+
+def test_a_curve_may_measure_what_another_trained_point_by_point_and_seed_by_seed(tmp_path: Path) -> None:
+    seeded = [{**method, "seeds": [0, 1]} for method in (SPIC, KEPT)]
+    jobs = {job.name: job for job in make_jobs(tmp_path, methods=seeded)}
+    for name in ("low", "high-seed1"):
+        lender, kept = jobs[f"spic_l1-supervised/{name}"], jobs[f"kept/{name}"]
+        assert kept.needs[-1] == lender.name and not kept.trains
+        assert kept.given_checkpoint == lender.folder / "checkpoint.pt"
+        arguments = kept.arguments("train")
+        assert arguments[arguments.index("--checkpoint") + 1] == str(kept.given_checkpoint)
+        assert "--test-only" in arguments
+
+
+def test_a_checkpoint_that_no_job_makes_is_refused(tmp_path: Path) -> None:
+    for lender in ("spic_l1-supervise", "jpeg", "kept"):
+        with pytest.raises(ConfigError, match=f"measures the checkpoint of `{lender}/low`, which the suite does not"):
+            make_jobs(tmp_path, methods=[SPIC, {**KEPT, "checkpoints_of": lender}])

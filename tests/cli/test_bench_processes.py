@@ -15,6 +15,7 @@ import pytest
 from bench_parts import make_jobs
 
 from sc2_spic_plugin.cli.bench import processes, schedule
+from sc2_spic_plugin.cli.bench.job import COSTS
 from sc2_spic_plugin.cli.bench.processes import Processes
 from sc2_spic_plugin.cli.bench.runner import Ended
 from sc2_spic_plugin.errors import ConfigError
@@ -22,10 +23,10 @@ from sc2_spic_plugin.errors import ConfigError
 ENDLESS = "import time, subprocess, sys\nsubprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(99)'])"
 
 
-def start(tmp_path: Path, code: str, at_a_time: int = 1) -> Any:
+def start(tmp_path: Path, code: str, at_a_time: int = 1, mode: str = "train") -> Any:
     job, script = make_jobs(tmp_path)[-1], tmp_path / "script.py"
     script.write_text(code)
-    return job, Processes(at_a_time, (sys.executable, "-S", str(script))).start(job, "train")
+    return job, Processes(at_a_time, (sys.executable, "-S", str(script))).start(job, mode)
 
 
 def ended(running: Any) -> Ended:
@@ -87,6 +88,15 @@ def test_threads_are_divided_among_the_jobs(tmp_path: Path, monkeypatch: pytest.
     assert Processes(1).threads == len(os.sched_getaffinity(0))
     with pytest.raises(ConfigError, match="0 jobs at a time do nothing"):
         Processes(0)
+
+
+def test_a_job_that_is_timed_has_the_threads_of_its_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for available in ("1", "6"):
+        monkeypatch.setenv("OMP_NUM_THREADS", available)
+        code = "import os, sys\nprint(os.environ['OMP_NUM_THREADS'], *sys.argv[1:])"
+        job, running = start(tmp_path, code, 4, COSTS)
+        assert ended(running) == Ended(None)
+        assert job.log.read_text().splitlines()[-1] == f"2 costs {job.folder}"
 
 
 def test_stopping_ends_a_process_with_all_that_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,8 @@ def test_the_suite_of_the_documentation_is_read(tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
     path.write_text(textwrap.dedent(lines))
     suite = load_suite(path)
-    assert [method.name for method in suite.methods] == ["spic_static_table-supervised", "bank", "spic_l1"]
+    kept = "spic_mean_scale_hyperprior_kept"
+    assert [method.name for method in suite.methods] == ["spic_static_table-supervised", "bank", kept, "spic_l1"]
     assert suite.methods[0].seeds == (0, 1, 2) and suite.methods[0].points["low"] == {WEIGHT: 200.0}
     assert suite.methods[1].points is None and suite.durations == {"spic_l1": 1260}
     plain = [(20, 1.0, None), (60, 1.0, None)]

@@ -1,4 +1,4 @@
-"""A job's process: `python -m sc2_spic_plugin.cli.bench.child` does what `sc2-spic` does, and a suite's rows.
+"""A job's process: `python -m sc2_spic_plugin.cli.bench.child` does what `sc2-spic` does; rows and costs too.
 
 It ends with the process that started it: the suite holds the other end of its standard input, which closes when the
 suite is killed.
@@ -20,6 +20,14 @@ def row(folder: Path) -> None:
     from .row import measure_row
 
     measure_row(folder)
+
+
+@app.command(hidden=True)
+def costs(folder: Path) -> None:
+    """Measure what the points of a job cost beside their bits."""
+    from .job_costs import measure_job_costs
+
+    measure_job_costs(folder)
 
 
 def _end_with_parent() -> None:

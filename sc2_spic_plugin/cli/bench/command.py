@@ -28,6 +28,13 @@ def bench(
     redo_stale: Annotated[
         bool, typer.Option("--redo-stale", help="do points again that were made by other code or with another config")
     ] = False,
+    costs: Annotated[
+        bool, typer.Option(help="measure encoder size, operations and latency of each point, alone, after all jobs")
+    ] = True,
+    redo_costs: Annotated[
+        bool,
+        typer.Option("--redo-costs", help="measure them again where they are known; stopped, go on without this"),
+    ] = False,
     network: Annotated[
         Path | None, typer.Option(help="weights of the original network, instead of the suite's")
     ] = None,
@@ -40,16 +47,21 @@ def bench(
     """Train and measure every method of a suite that is not done yet; exit code 1 if a point failed."""
     from ...configs import resolve_config
     from ...configs.suite import load_suite
+    from ...errors import ConfigError
     from ..overrides import parse_overrides
     from ..progress import console
+    from .cost_phase import CostPhase, planned_costs
     from .estimate import Estimates
+    from .lines import Lines
     from .plan import choose, plan_jobs
     from .processes import Processes
     from .schedule import judge_all
-    from .show import Lines, plan_table, plan_total, print_summary
+    from .show import plan_table, plan_total, print_summary
     from .status import Status
     from .suite_run import run_suite, working_in
 
+    if redo_costs and not costs:
+        raise ConfigError("--redo-costs measures what --no-costs leaves out; pass one of the two.")
     planned = load_suite(resolve_config(suite)).with_values(parse_overrides(values))
     runner = Processes(jobs)
     all_jobs = plan_jobs(planned, out, network, device)
@@ -58,23 +70,27 @@ def bench(
     status = Status.load(folder, planned.name)
     estimates = Estimates(planned, all_jobs, status)
     verdicts = judge_all(chosen, status, redo_stale)
-    total = plan_total(chosen, verdicts, estimates, jobs)
+    to_time = planned_costs(chosen, verdicts, redo_costs) if costs else {}
+    total = plan_total(chosen, verdicts, estimates, jobs, to_time)
     if dry_run:
         from rich.console import Console
 
-        Console(width=None if sys.stdout.isatty() else 180).print(plan_table(chosen, verdicts, estimates))
+        Console(width=None if sys.stdout.isatty() else 180).print(plan_table(chosen, verdicts, estimates, to_time))
         typer.echo(total)
         return
     console.print(total, markup=False, highlight=False, soft_wrap=True)
     try:
         with _stopping_politely(), working_in(folder), Lines(console, chosen, verdicts, estimates, jobs) as lines:
-            finished = run_suite(all_jobs, chosen, runner, status, lines, jobs, redo_stale)
+            phase = CostPhase(runner, status, lines, redo_costs) if costs else None
+            finished = run_suite(all_jobs, chosen, runner, status, lines, jobs, redo_stale, phase)
     except KeyboardInterrupt:
-        console.print("stopped; what is done is kept, the same command goes on", soft_wrap=True)
+        without = " without --redo-costs" if redo_costs else ""
+        console.print(f"stopped; what is done is kept, the same command{without} goes on", soft_wrap=True)
         raise typer.Exit(130) from None
-    print_summary(console, finished.summary, finished.problems, folder)
+    print_summary(console, finished.summary, finished.problems, folder, finished.costs)
     typer.echo(str(folder / "results"))
-    if finished.summary.failed or finished.summary.not_run or finished.problems:
+    untimed = finished.costs is not None and finished.costs.failed
+    if finished.summary.failed or finished.summary.not_run or finished.problems or untimed:
         raise typer.Exit(1)
 
 

@@ -49,6 +49,21 @@ class Estimates:
         recorded = self._suite.durations.get(job.curve)
         return Estimate(None) if recorded is None else Estimate(float(recorded), "suite")
 
+    def of_costs(self, job: Job) -> Estimate:
+        """Returns the estimate of timing a job's points: the median of those done of its curve, else of all."""
+        curve = [other for other in self._jobs if other.curve == job.curve]
+        for alike, whose in ((curve, ""), (self._jobs, " of other curves")):
+            found = [self._status.costs_of(other.name) for other in alike]
+            known = [each.seconds for each in found if each.state == DONE and each.seconds is not None]
+            if known:
+                return Estimate(statistics.median(known), f"{len(known)} done{whose}")
+        return Estimate(None)
+
+    def total_of_costs(self, jobs: Iterable[Job]) -> Total:
+        """Returns how long timing the points of jobs takes, one after the other."""
+        seconds = [self.of_costs(job).seconds for job in jobs]
+        return Total(sum(each for each in seconds if each is not None), seconds.count(None))
+
     def total(self, jobs: Iterable[tuple[Job, float]], at_a_time: int) -> Total:
         """Returns how long jobs take together.
 

@@ -2,7 +2,8 @@
 
 from ...errors import ConfigError, SpicError
 from ..running import RunOptions, run_config
-from .job import CONFIG, RESULT, Job
+from .job import CONFIG, COSTS, RESULT, Job
+from .job_costs import measure_job_costs
 from .row import measure_row
 from .runner import Ended, Running
 
@@ -10,7 +11,10 @@ __all__ = ["InProcess"]
 
 
 class InProcess:
-    """Runs a job when it is started; for short jobs, which would take longer to start than to run."""
+    """Runs a job when it is started; for short jobs, which would take longer to start than to run.
+
+    Nothing runs beside a job, so its costs are measured with it.
+    """
 
     threads: int | None = None
 
@@ -21,8 +25,10 @@ class InProcess:
                 f"`{job.name}` is built in a process of its own alone; run the suite with `sc2-spic bench`."
             )
         try:
-            if job.row is not None:
-                measure_row(job.folder)
+            if mode == COSTS:
+                measure_job_costs(job.folder)
+            elif job.row is not None:
+                measure_row(job.folder, costs=True)
             else:
                 _run(job, mode)
         except (SpicError, OSError) as error:

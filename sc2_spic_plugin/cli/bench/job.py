@@ -8,12 +8,14 @@ from typing import Any
 
 from ...ops import write_atomic
 
-__all__ = ["CONFIG", "FACTS", "ORIGINAL", "RESULT", "RUN_CONFIG", "Job", "Settings"]
+__all__ = ["CONFIG", "COSTS", "FACTS", "ORIGINAL", "RESULT", "RUN_CONFIG", "Job", "Settings"]
 
 CONFIG, RUN_CONFIG = "job.yaml", "config.yaml"
 """The config as the suite has it, and as it was run, which names the feature store too."""
 FACTS, RESULT = "job.json", "result.json"
 ORIGINAL = "original"
+COSTS = "costs"
+"""The mode in which the points of a job that has its result are timed."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Job:
             image codec.
         store: folder of the feature store that it trains from.
         builds: the feature store that it builds, and nothing else: arguments of `sc2-spic cache` beside the config.
+        checkpoint: of another job, which is measured; nothing is trained.
         trains: whether the config says how it is trained.
         needs: names of the jobs that come before.
         skipped: why it cannot be done here.
@@ -66,6 +69,7 @@ class Job:
     row: Mapping[str, Any] | None = None
     store: Path | None = None
     builds: tuple[str, ...] | None = None
+    checkpoint: Path | None = None
     trains: bool = True
     needs: tuple[str, ...] = ()
     skipped: str | None = None
@@ -82,7 +86,9 @@ class Job:
 
     @property
     def given_checkpoint(self) -> Path | None:
-        """The checkpoint that is measured and was made elsewhere: of a network whose weights are given."""
+        """The checkpoint that is measured and was made elsewhere: by another job, or a network's given weights."""
+        if self.checkpoint is not None:
+            return self.checkpoint
         return self.settings.weights if self.name == ORIGINAL and not self.settings.trains_network else None
 
     def facts(self) -> dict[str, Any]:
@@ -95,6 +101,7 @@ class Job:
             "precision": settings.precision if self.trains else None,
             "places": {
                 "weights": str(settings.weights),
+                "checkpoint": None if self.checkpoint is None else str(self.checkpoint),
                 "original": str(settings.out / "points" / ORIGINAL),
                 "protocol": settings.protocol,
                 "device": settings.device,
@@ -122,8 +129,11 @@ class Job:
         """Returns the arguments of its process.
 
         Args:
-            mode: `train`, `resume` or `measure`; a row and a store have one way only.
+            mode: `train`, `resume` or `measure`, of which a row and a store have one only; or `costs`. In the others
+                nothing is timed: other jobs may run meanwhile.
         """
+        if mode == COSTS:
+            return ["costs", str(self.folder)]
         if self.row is not None:
             return ["row", str(self.folder)]
         settings = self.settings
@@ -131,7 +141,7 @@ class Job:
             places = ["--out", str(self.store), "--precision", settings.precision, "--device", settings.device]
             return ["cache", str(self.folder / CONFIG), *places, *self.builds]
         arguments = ["run", str(self.folder / CONFIG), "--out", str(self.folder), "--seed", str(self.seed)]
-        arguments += ["--precision", settings.precision, "--device", settings.device]
+        arguments += ["--precision", settings.precision, "--device", settings.device, "--no-costs"]
         if settings.protocol is not None:
             arguments += ["--protocol", settings.protocol]
         if mode != "measure" and self.trains and self.given_checkpoint is None:

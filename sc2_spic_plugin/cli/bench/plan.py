@@ -58,6 +58,7 @@ def plan_jobs(suite: Suite, out: Path, weights: Path | None = None, device: str 
             jobs.append(_store(method.store, suite.stores[method.store], points[0]))
         jobs += points
     _check_names(suite, jobs)
+    _check_lenders(suite, jobs)
     return jobs
 
 
@@ -177,16 +178,19 @@ def _point(
     needs = [ORIGINAL] if settings.trains_network else []
     needs += [] if method.store is None else [f"{STORE}/{method.store}"]
     for seed in method.seeds:
+        place = point + (f"-seed{seed}" if seed else "")
+        lender = None if method.checkpoints_of is None else f"{method.checkpoints_of}/{place}"
         yield Job(
-            f"{curve}/{point}" + (f"-seed{seed}" if seed else ""),
+            f"{curve}/{place}",
             curve,
             method.description or method.name,
             text,
             settings,
             seed=seed,
-            trains=bool(plain.get("train")),
+            trains=bool(plain.get("train")) and lender is None,
             store=None if method.store is None else settings.out / "stores" / method.store,
-            needs=tuple(needs),
+            checkpoint=None if lender is None else settings.out / "points" / lender / CHECKPOINT,
+            needs=(*needs, lender) if lender is not None else tuple(needs),
         )
 
 
@@ -207,6 +211,17 @@ def _architecture(plan: NetworkPlan, settings: Settings, network_path: str) -> d
         return {}
     named = {} if plan.architecture is None else {f"{network_path}.key": plan.architecture}
     return named | ({f"{network_path}.kwargs": dict(plan.kwargs)} if plan.kwargs else {})
+
+
+def _check_lenders(suite: Suite, jobs: Sequence[Job]) -> None:
+    """Refuses a job that measures the checkpoint of one that there is not, or that trains none."""
+    trained = {job.name for job in jobs if job.trains and job.builds is None}
+    for lender, job in ((job.needs[-1], job) for job in jobs if job.checkpoint is not None):
+        if lender not in trained:
+            raise ConfigError(
+                f"suite `{suite.name}`: `{job.name}` measures the checkpoint of `{lender}`, which the suite does not "
+                f"train (`checkpoints_of`). {nearest(lender, trained)}"
+            )
 
 
 def _check_names(suite: Suite, jobs: Sequence[Job]) -> None:

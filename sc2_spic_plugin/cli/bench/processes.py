@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ...errors import ConfigError
-from .job import Job
+from .cost_rules import timing_protocol
+from .job import COSTS, Job
 from .runner import Ended, Running
 
 __all__ = ["Processes"]
@@ -23,7 +24,8 @@ class Processes:
     """Runs every job in a process and process group of its own, whose output goes to the job's log.
 
     Args:
-        at_a_time: how many jobs run at a time; CPU threads are divided among them.
+        at_a_time: how many jobs run at a time; CPU threads are divided among them. One that is timed runs alone, with
+            those that its protocol asks for.
         command: what runs a job's arguments.
     """
 
@@ -40,6 +42,7 @@ class Processes:
 
         Raises:
             OSError: it cannot be started, or its log cannot be written.
+            ConfigError: it is to be timed, and there is no protocol that says how.
         """
         job.log.parent.mkdir(parents=True, exist_ok=True)
         with job.log.open("ab") as log:
@@ -47,13 +50,14 @@ class Processes:
             command = [*self._command, *job.arguments(mode)]
             log.write(f"===== {datetime.now(UTC).isoformat(timespec='seconds')} {shlex.join(command)}\n".encode())
             log.flush()
+            threads = self.threads if mode != COSTS else _timing_threads(job)
             variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,  # never written: it closes with this process, and the job ends
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **dict.fromkeys(variables, str(self.threads))},
+                env={**os.environ, **dict.fromkeys(variables, str(threads))},
                 start_new_session=True,  # Ctrl-C in the terminal reaches this process alone, which stops them all
             )
         return _Process(process, job.log, start)
@@ -94,6 +98,11 @@ def _threads() -> int:
     """Returns how many CPU threads this process may use."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return int(wanted) if wanted.isdecimal() and int(wanted) else len(os.sched_getaffinity(0))
+
+
+def _timing_threads(job: Job) -> int:
+    """Returns how many CPU threads a job has while it alone runs and is timed."""
+    return timing_protocol(job.text, job.settings.protocol).threads or _threads()
 
 
 def _what_went_wrong(code: int, log: Path, start: int) -> str:

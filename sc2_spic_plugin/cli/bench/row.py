@@ -3,14 +3,13 @@
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
 
-from ...errors import DataError
+from ...errors import DataError, SpicError
 from ...leaderboard import (
     CodecPoint,
     CodedImage,
@@ -25,14 +24,15 @@ from ...leaderboard import (
 )
 from ...leaderboard.evaluate import Evaluation, build_metric, evaluate
 from ...leaderboard.styles import LABEL_METHOD, MASK_METHOD
-from ...models.network import load_weights
 from ...training.build import BuiltConfig
 from ...training.loading import build_loader
-from ..opening import OpenedConfig, open_config
+from ..opening import OpenedConfig
 from ..original_network import original_network
-from ..progress import reporter
+from ..progress import console, reporter
+from .cost_columns import with_costs, without_costs
 from .input_codec import coded_images, coding_model
-from .job import CONFIG, FACTS, RESULT
+from .job import FACTS, RESULT
+from .row_costs import codec_point, open_row, row_costs
 from .sent_mask import MaskSender
 
 __all__ = ["measure_row"]
@@ -43,23 +43,27 @@ class _Row(NamedTuple):
     images: Sequence[PerImageRow | PerImageOverlap]
 
 
-def measure_row(folder: Path) -> None:
+def measure_row(folder: Path, costs: bool = False) -> None:
     """Measures what the facts of a job's folder say with the original network, and writes the result beside them.
+
+    Args:
+        folder: of the job.
+        costs: measure encoder size, operations and latency too.
 
     Raises:
         SpicError: the network, its data or the codec; a codec that fails says on how many images.
     """
     facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     row, places = facts["row"], facts["places"]
-    original = Path(places["original"])
-    opened = _open(original / CONFIG, Path(places["weights"]), places["device"], places["protocol"])
+    opened = open_row(places)
     method, protocol = row["method"], opened.protocol
     if method == LABEL_METHOD:
-        measured = _label(opened, original / RESULT)
+        measured = _label(opened, Path(places["original"]) / RESULT)
     elif method == MASK_METHOD:
         measured = _as_row(_evaluate("mask", MaskSender(opened.built.model), _loader(opened.built), opened), "mask")
     else:
-        measured = _codec(opened, CodecPoint(method, row["quality"], row["options"], row["scale"], row["subsampling"]))
+        measured = _codec(opened, codec_point(row))
+    point = _with_costs(measured.point, opened, row) if costs else measured.point
     network, digest = original_network(opened.built)
     meta = Meta.collect(
         task=protocol.task,
@@ -71,16 +75,16 @@ def measure_row(folder: Path) -> None:
         method=method,
         samples=len(measured.images),
     )
-    ResultFile(method, method, [measured.point], meta).save(folder / RESULT, overwrite=True)
-    write_per_image_csv(per_image_csv_path(folder / RESULT, measured.point.unit), measured.images)
+    ResultFile(method, method, [point], meta).save(folder / RESULT, overwrite=True)
+    write_per_image_csv(per_image_csv_path(folder / RESULT, point.unit), measured.images)
 
 
-@lru_cache(maxsize=1)
-def _open(config: Path, weights: Path, device: str, protocol: str | None) -> OpenedConfig:
-    """Opens the original network's config with its weights; once for many rows in one process."""
-    opened = open_config(config, config, device, 0, protocol)
-    load_weights(opened.built.model, weights)
-    return opened
+def _with_costs(point: Point, opened: OpenedConfig, row: Mapping[str, Any]) -> Point:
+    try:
+        return with_costs(point, row_costs(opened, row))
+    except SpicError as error:  # a row without its costs is better than none
+        console.print(f"{point.unit}: encoder size, operations and latency are left out: {error}", soft_wrap=True)
+        return point
 
 
 def _images(built: BuiltConfig) -> Any:
@@ -118,7 +122,8 @@ def _label(opened: OpenedConfig, original: Path) -> _Row:
     (point,) = ResultFile.load(original).points
     images = [row._replace(payload_bytes=size) for row in read_per_image_csv(per_image_csv_path(original, point.unit))]
     rate = opened.protocol.bits_per_image_pixel(size)
-    return _Row(dataclasses.replace(point, unit="label", bpp=rate, payload_bytes=size, code_bytes=size), images)
+    answers = without_costs(point)
+    return _Row(dataclasses.replace(answers, unit="label", bpp=rate, payload_bytes=size, code_bytes=size), images)
 
 
 def _codec(opened: OpenedConfig, coded: CodecPoint) -> _Row:

@@ -36,7 +36,7 @@ class Runner(Protocol):
     threads: int | None
 
     def start(self, job: Job, mode: str) -> Running:
-        """Starts a job whose folder is prepared; `mode` is `train`, `resume` or `measure`.
+        """Starts a job whose folder is prepared; `mode` is one of `Job.arguments`.
 
         Raises:
             OSError: it cannot be started.

@@ -10,7 +10,7 @@ from PIL import Image
 from sc2bench.analysis import AnalyzableModule
 from torch import Tensor, nn
 
-__all__ = ["MaskSender", "mask_as_png"]
+__all__ = ["MaskEncoder", "MaskSender", "mask_as_png"]
 
 
 def mask_as_png(mask: NDArray[np.uint8], classes: int) -> bytes:
@@ -26,6 +26,22 @@ def mask_as_png(mask: NDArray[np.uint8], classes: int) -> bytes:
         copy.save(file, "PNG", optimize=True, **options)
         files.append(file.getvalue())
     return min(files, key=len)
+
+
+class MaskEncoder(nn.Module):
+    """The device's part: image -> network -> argmax -> PNG.
+
+    Args:
+        network: returns a dict with `out` (B, classes, H, W).
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> list[bytes]:
+        """Returns the predicted mask of each image as a PNG."""
+        return _sent(self.network(images)["out"])
 
 
 class MaskSender(AnalyzableModule):
@@ -46,9 +62,13 @@ class MaskSender(AnalyzableModule):
         logits = self.network(images)["out"]
         classes = logits.shape[1]
         received = []
-        for mask in logits.argmax(dim=1).to(torch.uint8).cpu().numpy():
-            payload = mask_as_png(mask, classes)
+        for payload in _sent(logits):
             self.analyze(len(payload))
             with Image.open(io.BytesIO(payload)) as image:
                 received.append(torch.from_numpy(np.array(image)).long())
         return {"out": F.one_hot(torch.stack(received), classes).permute(0, 3, 1, 2).float()}
+
+
+def _sent(logits: Tensor) -> list[bytes]:
+    """Returns the mask of each image as a PNG; `logits` are (B, classes, H, W)."""
+    return [mask_as_png(mask, logits.shape[1]) for mask in logits.argmax(dim=1).to(torch.uint8).cpu().numpy()]

@@ -36,11 +36,12 @@ class JobStatus:
 
 @dataclass
 class Status:
-    """The states of a suite's jobs, on disk after every change."""
+    """The states of a suite's jobs and of the timing of their points (`costs`), on disk after every change."""
 
     out: Path
     suite: str
     jobs: dict[str, JobStatus] = field(default_factory=dict)
+    costs: dict[str, JobStatus] = field(default_factory=dict)
     _warned: bool = False
 
     @classmethod
@@ -50,12 +51,15 @@ class Status:
         if not path.is_file():
             return cls(out, suite)
         try:
-            entries = json.loads(path.read_text(encoding="utf-8"))["jobs"]
-            jobs = {name: JobStatus(**entry) for name, entry in entries.items()}
+            content = json.loads(path.read_text(encoding="utf-8"))
+            jobs, costs = (
+                {name: JobStatus(**entry) for name, entry in entries.items()}
+                for entries in (content["jobs"], content.get("costs", {}))
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             console.print(f"{path} cannot be read, durations of earlier runs are forgotten: {error}", soft_wrap=True)
             return cls(out, suite)
-        return cls(out, suite, jobs)
+        return cls(out, suite, jobs, costs)
 
     def of(self, name: str) -> JobStatus:
         """Returns the status of a job."""
@@ -66,12 +70,22 @@ class Status:
         self.jobs[name] = dataclasses.replace(self.of(name), **changes)
         self.save()
 
+    def costs_of(self, name: str) -> JobStatus:
+        """Returns what became of the timing of a job's points."""
+        return self.costs.get(name, JobStatus())
+
+    def set_costs(self, name: str, **changes: Any) -> None:
+        """Changes what is known of the timing of a job's points and writes the file, as `set` does."""
+        self.costs[name] = dataclasses.replace(self.costs_of(name), **changes)
+        self.save()
+
     def save(self) -> None:
         """Writes the file whole or not at all."""
         content = {
             "suite": self.suite,
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
             "jobs": {name: dataclasses.asdict(status) for name, status in self.jobs.items()},
+            "costs": {name: dataclasses.asdict(status) for name, status in self.costs.items()},
         }
         try:
             write_atomic(self.out / FILE, json.dumps(content, indent=1) + "\n")

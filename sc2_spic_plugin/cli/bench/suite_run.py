@@ -10,6 +10,7 @@ from ...errors import ConfigError, SpicError
 from ...leaderboard import ResultFile, plot_rate_accuracy, render_markdown
 from ...ops import write_atomic
 from .collect import collect_curve, collect_curves
+from .cost_phase import CostPhase, CostSummary
 from .job import Job
 from .runner import Runner
 from .schedule import Progress, Schedule, Summary, judge_all
@@ -28,11 +29,13 @@ class Finished(NamedTuple):
         summary: what became of the jobs.
         problems: why a curve has no result file, or only part of it, by curve; why there is no table or plot.
         results: the curves.
+        costs: what became of the timing; None: nothing was timed but what jobs time themselves.
     """
 
     summary: Summary
     problems: Mapping[str, str]
     results: Sequence[ResultFile]
+    costs: CostSummary | None = None
 
 
 def run_suite(
@@ -43,10 +46,11 @@ def run_suite(
     progress: Progress,
     at_a_time: int = 1,
     redo_stale: bool = False,
+    costs: CostPhase | None = None,
 ) -> Finished:
     """Runs the jobs that are chosen and writes `results/`, `leaderboard.md` and `rate_accuracy.png`.
 
-    The result file of a curve is written anew whenever one of its jobs is done, so that a kill costs none.
+    The result file of a curve is written anew whenever one of its jobs is done or timed, so that a kill costs none.
 
     Args:
         jobs: all jobs of the suite.
@@ -56,6 +60,7 @@ def run_suite(
         progress: is told what happens.
         at_a_time: how many run at a time.
         redo_stale: do points of other code again.
+        costs: times points after all jobs have ended; None: the jobs do so themselves, or nobody does.
 
     Raises:
         KeyboardInterrupt: it was stopped; the results of all jobs that are done are written.
@@ -73,8 +78,11 @@ def run_suite(
             collect_curve(members)
 
     schedule = Schedule(chosen, runner, status, progress, collect, at_a_time, redo_stale)
+    timed = None
     try:
         summary = schedule.run()
+        if costs is not None:
+            timed = costs.run([job for job in chosen if job.name in done()], collect)
     finally:
         paths, problems = collect_curves(jobs, done())
     results = [ResultFile.load(path) for path in paths]
@@ -85,7 +93,7 @@ def run_suite(
             plot_rate_accuracy(results, out / "rate_accuracy.png")
     except (SpicError, OSError) as error:
         problems["leaderboard.md and rate_accuracy.png"] = str(error)
-    return Finished(summary, problems, results)
+    return Finished(summary, problems, results, timed)
 
 
 @contextlib.contextmanager
