@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import CheckpointError, ConfigError, DataError
+from .options import Config, Set
 from .progress import console
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ Halves = Annotated[Path, typer.Option("--halves", help="what `sc2-spic export` w
 
 
 def export(
-    config: Annotated[str, typer.Argument(help="a config file, or the name of a shipped one")],
+    config: Config,
     out: Annotated[Path, typer.Option(help="folder for device/ and server/")],
     checkpoint: Annotated[
         Path | None, typer.Option(help="by default the one beside the config, else the config's `dst_ckpt`")
@@ -30,9 +31,7 @@ def export(
     add: Annotated[bool, typer.Option("--add", help="add the units to the export that is there")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an export that is there")] = False,
     seed: Annotated[int, typer.Option(help="of networks with random weights, as in the run")] = 0,
-    values: Annotated[
-        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="replace a value of the config, dotted path")
-    ] = None,
+    values: Set = None,
 ) -> None:
     """Write a device half and a server half that run without sc2bench and torchdistill."""
     import tempfile

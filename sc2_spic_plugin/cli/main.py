@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -14,10 +14,13 @@ from .bench import bench
 from .comparing import leaderboard, plot, report
 from .converting import convert
 from .halves import decode, encode, export
+from .options import Config, Set
 from .overrides import parse_overrides
 from .progress import console
 from .publishing import published
+from .run import run
 from .searching import search
+from .shipped_configs import configs_app
 
 __all__ = ["app", "main"]
 
@@ -27,80 +30,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-configs_app = typer.Typer(help="The configs that come with the package.", no_args_is_help=True)
 app.add_typer(configs_app, name="configs")
-
-Config = Annotated[str, typer.Argument(help="a config file, or the name of a shipped one (`sc2-spic configs list`)")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="replace a value of the config, dotted path")
-]
-
-
-@app.command()
-def run(
-    config: Config,
-    out: Annotated[Path, typer.Option(help="folder for config, checkpoint, result.json and per-image table")],
-    test_only: Annotated[bool, typer.Option("--test-only", help="measure a checkpoint, train nothing")] = False,
-    checkpoint: Annotated[Path | None, typer.Option(help="the checkpoint for --test-only")] = None,
-    protocol: Annotated[str | None, typer.Option(help="protocol name or file; by default the config's")] = None,
-    device: Annotated[str, typer.Option(help="torch device")] = "cpu",
-    precision: Annotated[str, typer.Option(help="fp32, or bf16 for training under autocast")] = "fp32",
-    seed: Annotated[int, typer.Option(help="of all random generators")] = 0,
-    calibrate: Annotated[bool, typer.Option(help="recount the coding tables exactly after training")] = True,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace results that are in the folder")] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="go on with the training that stopped in the folder")
-    ] = False,
-    costs: Annotated[bool, typer.Option(help="measure encoder size, operations and latency too")] = True,
-    store: Annotated[Path | None, typer.Option(help="train from this feature store (`sc2-spic cache`)")] = None,
-    compiles: Annotated[
-        bool, typer.Option("--compile", help="torch.compile the units; pays in long trainings from a store")
-    ] = False,
-    train_only: Annotated[
-        bool, typer.Option("--train-only", help="measure nothing; with --store, no image is needed")
-    ] = False,
-    values: Set = None,
-) -> None:
-    """Train and measure what a config describes."""
-    from ..leaderboard import render_console
-    from ..ops.ranks import is_first, joined
-    from .running import RunOptions, is_finished, run_config, train_config
-
-    target = out / "result.json"
-    if train_only and test_only:
-        raise ConfigError("--train-only measures nothing and --test-only trains nothing; pass one of the two.")
-    overrides = _with_store(config, parse_overrides(values), store, train_only)
-    options = RunOptions(
-        test_only, checkpoint, protocol, device, precision, seed, calibrate, overrides, resume, costs, compiles
-    )
-    with joined(device):  # of several processes, started by torchrun
-        if not overwrite and is_finished(config, out, target, options):
-            if is_first():
-                console.print("this run is finished; --overwrite measures it again", soft_wrap=True)
-                typer.echo(str(target))
-            return
-        if train_only:
-            trained = train_config(config, out, options)
-            if is_first():
-                typer.echo(str(trained))
-            return
-        result = run_config(config, out, options).save(target)
-        if is_first():
-            for table in render_console([result], width=console.width):
-                console.print(table)
-            typer.echo(str(target))
-
-
-def _with_store(config: str, overrides: dict[str, Any], store: Path | None, train_only: bool) -> dict[str, Any]:
-    """Returns the values to replace, with those that make a config train from a store."""
-    if store is None:
-        return overrides
-    from ..configs import render_config, resolve_config
-    from ..configs.stored import reportless_values, store_values
-
-    text = render_config(resolve_config(config).read_text(), overrides)
-    spared = reportless_values(text, store) if train_only else {}
-    return {**overrides, **store_values(text, store), **spared}
+app.command()(run)
 
 
 @app.command()
@@ -255,66 +186,6 @@ def ship(
 
 for command in (bench, export, encode, decode, leaderboard, plot, report, published, convert, search):
     app.command()(command)
-
-
-@configs_app.command("list")
-def configs_list() -> None:
-    """Print the names of the shipped configs."""
-    from ..configs import list_configs
-
-    typer.echo("\n".join(list_configs()))
-
-
-@configs_app.command("copy")
-def configs_copy(name: str, target: Path) -> None:
-    """Copy a shipped config to a file of your own."""
-    from ..configs import resolve_config
-    from ..ops import write_atomic
-
-    source = resolve_config(name)
-    if target.is_dir():
-        target = target / source.name
-    if target.exists():
-        raise ConfigError(f"{target} exists; choose another name.")
-    write_atomic(target, source.read_bytes())
-    typer.echo(str(target))
-
-
-@configs_app.command("check")
-def configs_check(names: list[str]) -> None:
-    """Say what is wrong with configs, sweeps or suites before anything is built; exit code 1 if something is."""
-    from ..configs import check_file, resolve_config
-    from ..configs.plain import load_plain
-    from ..search import load_space
-
-    wrong = 0
-    for name in names:
-        path = resolve_config(name)
-        if "space" in load_plain(path.read_text()):
-            load_space(path)
-            typer.echo(f"{path}: ok")
-            continue
-        for point, problems in check_file(path).items():
-            wrong += len(problems)
-            label = f"{path} {point}".strip()
-            typer.echo(f"{label}: " + ("ok" if not problems else ""))
-            for problem in problems:
-                typer.echo(f"  - {problem}")
-    if wrong:
-        raise typer.Exit(1)
-
-
-@configs_app.command("render")
-def configs_render(sweep: str, out: Path) -> None:
-    """Write every point of a sweep as a config of its own."""
-    from ..configs import load_sweep, resolve_config
-    from ..ops import write_atomic
-
-    for point in load_sweep(resolve_config(sweep)):
-        path = out / f"{point.name}.yaml"
-        if path.exists() and path.read_text() != point.text:
-            raise ConfigError(f"{path} exists with other content; choose another folder.")
-        typer.echo(str(write_atomic(path, point.text)))
 
 
 def _version(shown: bool) -> None:

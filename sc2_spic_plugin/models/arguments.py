@@ -5,12 +5,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..coding import SymbolTables
+from ..coding.payload import MAX_UNITS
 from ..errors import ConfigError, nearest
 from ..layers import Geometry, published_geometry
 
-__all__ = ["check_keys", "checked_analysis", "checked_unit", "example_input", "parameter_names"]
+__all__ = [
+    "check_keys",
+    "check_new_unit",
+    "checked_analysis",
+    "checked_tables",
+    "checked_unit",
+    "checked_unit_name",
+    "example_input",
+    "parameter_names",
+]
 
 _UNIT = ("latent_channels", "stride", "step", "topology", "geometry", "output_activation")
 _PUBLISHED = {
@@ -78,6 +89,43 @@ def _geometry(where: str, geometry: Any, stride: Any) -> Geometry:
     if stride is None:
         raise ConfigError(f"the published {where} needs the unit's `stride` beside it.")
     return published_geometry(published["task"], published["split"], stride)
+
+
+def checked_tables(tables: Any) -> dict[str, Any]:
+    """Returns the keyword arguments of every unit's tables.
+
+    Raises:
+        ConfigError: an unknown key.
+    """
+    checked = dict(tables or {})
+    check_keys(checked, parameter_names(SymbolTables, "channels", "latent_size"), "`tables`")
+    return checked
+
+
+def check_new_unit(name: str, bank: nn.ModuleDict) -> None:
+    """Refuses a unit that a bank has no place for.
+
+    Raises:
+        ConfigError: a name that is taken or cannot be used, or a full bank.
+    """
+    if name in bank:
+        raise ConfigError(f"the bank has a unit `{name}`; choose another name, or drop that one first.")
+    if not name.isidentifier() or hasattr(bank, name):
+        raise ConfigError(f"`{name}` cannot name a unit; choose another name of letters, digits and _.")
+    if len(bank) >= MAX_UNITS:
+        raise ConfigError(f"a bank has at most {MAX_UNITS} units; drop one first, or make a second bank.")
+
+
+def checked_unit_name(name: str, bank: Iterable[str]) -> str:
+    """Returns the name of a unit of a bank.
+
+    Raises:
+        ConfigError: no unit has that name.
+    """
+    known = list(bank)
+    if name not in known:
+        raise ConfigError(f"no unit `{name}`. {nearest(name, known)}")
+    return name
 
 
 def checked_analysis(config: Any) -> tuple[list[dict[str, Any]], bool]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError
 
-__all__ = ["check_made_for", "digest_of_cut", "digest_tensor"]
+__all__ = ["check_made_for", "digest_of_cut", "digest_tensor", "misfit"]
 
 
 def digest_tensor(digest: str) -> Tensor:
@@ -40,3 +40,10 @@ def check_made_for(state: Mapping[str, Any], own: Mapping[str, Tensor], what: st
             raise CheckpointError(
                 f"{what} was made for another {part}; use the `network` and `cut` it was trained with."
             )
+
+
+def misfit(error: RuntimeError) -> CheckpointError:
+    """Returns what to say where a checkpoint for this network and cut cannot be loaded, as torch's error tells."""
+    return CheckpointError(
+        f"the checkpoint does not fit this model's units or estimator; use the config it was trained with. {error}"
+    )

@@ -9,18 +9,15 @@ from sc2bench.models.backbone import UpdatableBackbone
 from sc2bench.models.segmentation.base import UpdatableSegmentationModel
 from torch import Tensor, nn
 
-from ..coding import Payload, PublishedTable, SymbolCoder, SymbolTables, pack_payload
-from ..coding.payload import MAX_UNITS
-from ..errors import BitstreamError, CheckpointError, ConfigError, CutError, nearest
+from ..coding import Payload, PublishedTable, SymbolCoder, SymbolTables
+from ..errors import ConfigError
 from ..layers import BottleneckUnit
-from ..ops import tensors_digest
-from ..runtime.received_batch import read_payloads
-from .arguments import check_keys, checked_analysis, checked_unit, example_input, parameter_names
-from .crossing import Crossing, CrossingPlan, run_front_end
-from .cut import cut_network
-from .encoded_batch import EncodedBatch
-from .frozen import freeze_network
-from .made_for import check_made_for, digest_of_cut, digest_tensor
+from ..runtime.received_batch import decode_features, doubting_sizes, read_payloads
+from .arguments import check_new_unit, checked_analysis, checked_tables, checked_unit, checked_unit_name
+from .crossing import Crossing, run_front_end
+from .encoded_batch import EncodedBatch, check_bypass, encode_symbols
+from .frozen_halves import frozen_halves
+from .made_for import check_made_for, digest_of_cut, digest_tensor, misfit
 from .own_draws import draw_base, own_draws
 
 __all__ = ["SplitModel"]
@@ -74,38 +71,24 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
             raise ConfigError("a split model needs at least one unit; give `unit` in the config.")
         self.cut, self.input_size = cut, tuple(input_size)
         self.published = None if published_table is None else PublishedTable.load(Path(published_table))
-        digest = tensors_digest(network.state_dict())
-        example = example_input(input_size if proof_size is None else proof_size)
-        halves = cut_network(network, cut, example, allow_bypass, outputs)
-        if len(halves.feature_size) != 3:
-            raise CutError(
-                f"`{cut}` gives features of shape {tuple(halves.feature_size)}; a unit needs (C, H, W). "
-                "Cut at a module that returns a feature map."
-            )
-        self.bypassed = halves.bypassed
-        self.clones_features = halves.mutates_input
+        halves = frozen_halves(network, cut, input_size, proof_size, allow_bypass, outputs)
         self.front_end, self.back_end = halves.front_end, halves.back_end
-        for half in (self.front_end, self.back_end):
-            freeze_network(half)
-            half.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
+        self.bypassed, self.clones_features = halves.bypassed, halves.mutates_input
+        self.crossing = halves.crossing
+        self.feature_size, self.default_sizes = self.crossing.feature_size, self.crossing.default_sizes
         self.network_digest: Tensor
         self.cut_digest: Tensor
-        self.register_buffer("network_digest", digest_tensor(digest))
+        self.register_buffer("network_digest", digest_tensor(halves.digest))
         self.register_buffer("cut_digest", digest_of_cut(cut))
 
-        features, crossing = self._split_front(example)
-        activation = "relu" if bool((features >= 0).all()) else "identity"
-        self.crossing = CrossingPlan(self.front_end, crossing, input_size)
-        self.feature_size, self.default_sizes = self.crossing.feature_size, self.crossing.default_sizes
-        table_options = dict(tables or {})
-        check_keys(table_options, parameter_names(SymbolTables, "channels", "latent_size"), "`tables`")
+        table_options = checked_tables(tables)
         self.units, self.tables = nn.ModuleDict(), nn.ModuleDict()
         self.unit_arguments: dict[str, dict[str, Any]] = {}
         self.draw_base = draw_base()
         for name, kwargs in units.items():
-            arguments = {"output_activation": activation, **checked_unit(name, kwargs)}
+            arguments = {"output_activation": halves.activation, **checked_unit(name, kwargs)}
             with own_draws(self.draw_base, name):
-                unit = BottleneckUnit(features.shape[1], **arguments)
+                unit = BottleneckUnit(halves.channels, **arguments)
             latent_size = unit.latent_size(self.feature_size)
             self.add_unit(name, unit, SymbolTables(unit.latent_channels, latent_size, **table_options), arguments)
         self.active = next(iter(self.units))
@@ -123,12 +106,7 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
             ConfigError: a name that is taken or cannot be used, or a full bank.
             TableError: the unit's step is not that of the model's published table.
         """
-        if name in self.units:
-            raise ConfigError(f"the bank has a unit `{name}`; choose another name, or drop that one first.")
-        if not name.isidentifier() or hasattr(self.units, name):
-            raise ConfigError(f"`{name}` cannot name a unit; choose another name of letters, digits and _.")
-        if len(self.units) >= MAX_UNITS:
-            raise ConfigError(f"a bank has at most {MAX_UNITS} units; drop one first, or make a second bank.")
+        check_new_unit(name, self.units)
         if self.published is not None:
             self.published.check_step(unit.step)
         self.unit_arguments[name] = dict(arguments)
@@ -181,12 +159,7 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         Raises:
             ConfigError: no unit has that name.
         """
-        self.active = self._known(name)
-
-    def _known(self, name: str) -> str:
-        if name not in self.units:
-            raise ConfigError(f"no unit `{name}`. {nearest(name, list(self.units))}")
-        return name
+        self.active = checked_unit_name(name, self.units)
 
     def update(self, **kwargs: Any) -> None:
         """Makes the coding tables ready; from then on eval-mode `forward` goes through real bytes.
@@ -219,7 +192,7 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
             ConfigError: images so much larger than `input_size` that no receiver would accept them, a unit that there
                 is not, or a unit asked for by name while the model is in training mode.
         """
-        name = self.active if unit is None else self._known(unit)
+        name = self.active if unit is None else checked_unit_name(unit, self.units)
         if unit is not None and self.units[name].training:  # leaving and entering that mode is not for many threads
             raise ConfigError(f"unit `{name}` is in training mode; call `eval()` before encoding by unit.")
         return self._encode_features(*self._split_front(image), name, self._image_size(image))
@@ -229,19 +202,11 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
     ) -> EncodedBatch:
         symbols = self.units[name].encode(features).cpu()  # type: ignore[operator]
         coder = self.coder_of(name)
-        codes = [coder.encode(symbols_of_image) for symbols_of_image in symbols]
-        index = self.unit_indices[name]
-        all_sizes = (features.shape[-2], features.shape[-1], *self.crossing.sizes(crossing))
-        if self.crossing.refuses(all_sizes):
+        sizes = (features.shape[-2], features.shape[-1], *self.crossing.sizes(crossing))
+        if self.crossing.refuses(sizes):
             raise ConfigError(self.crossing.refusal(*image_size))
-        payloads = [pack_payload(Payload(index, all_sizes, code), self.default_sizes) for code in codes]
-        return EncodedBatch(
-            payloads,
-            [len(code) for code in codes],
-            (symbols.shape[-2], symbols.shape[-1]),
-            tuple(item for item in crossing if isinstance(item, Tensor)),
-            None if self.published is None else [self.published.lengths(of_image) for of_image in symbols],
-        )
+        header = Payload(self.unit_indices[name], sizes)
+        return encode_symbols(symbols, coder, header, self.default_sizes, crossing, self.published)
 
     def encode(self, image: Tensor, unit: str | None = None) -> dict[str, Any]:
         """Returns the host's compressed object: `strings` (one list of payloads, bytes) and `shape` (h, w).
@@ -249,8 +214,7 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         A bypassed model adds `bypass`, the tensors that cross uncoded. `unit` is that of `encode_batch`.
         """
         encoded = self.encode_batch(image, unit)
-        compressed = {"strings": [encoded.payloads], "shape": torch.Size(encoded.latent_size)}
-        return {**compressed, "bypass": encoded.bypass} if self.bypassed else compressed
+        return {**encoded.compressed, "bypass": encoded.bypass} if self.bypassed else encoded.compressed
 
     @torch.no_grad()
     def decode(self, strings: Sequence[Sequence[bytes]], shape: Sequence[int], bypass: Sequence[Tensor] = ()) -> Any:
@@ -260,35 +224,21 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
             BitstreamError: a payload that cannot be decoded, payloads of one batch that differ in size, or a bypassed
                 model without the tensors of `encode`.
         """
-        if len(bypass) != (count := self.crossing.tensors):
-            raise BitstreamError(
-                f"{count} tensors cross beside the payload of the bypassed cut `{self.cut}`, {len(bypass)} were given: "
-                "pass on `bypass` of `encode`, or use a true cut."
-            )
+        check_bypass(bypass, self.crossing.tensors, self.cut)
         received = read_payloads(strings[0], list(self.units), self.default_sizes)
         unit: BottleneckUnit = self.units[received.unit]  # type: ignore[assignment]
-        size, crossing = received.sizes[:2], self.crossing.joined(received.sizes[2:], bypass)
-        latent = (unit.latent_channels, *unit.latent_size(size))  # type: ignore[arg-type]
-        coder = self.coder_of(received.unit)
-        symbols = torch.stack([coder.decode(code, latent) for code in received.codes])
-        features = unit.decode(symbols.to(self.network_digest.device), size)  # type: ignore[arg-type]
-        try:
+        features = decode_features(received, unit, self.coder_of(received.unit), self.network_digest.device)
+        crossing = self.crossing.joined(received.sizes[2:], bypass)
+        with doubting_sizes(received, self.default_sizes):
             return self.back_end(features, *crossing)
-        except (RuntimeError, ValueError) as error:
-            if received.sizes == self.default_sizes:
-                raise
-            raise BitstreamError(
-                f"the payload says sizes {received.sizes}, which the network cannot take ({error}): it is damaged, or "
-                "made by another network; transmit it again."
-            ) from error
 
     def forward(self, image: Tensor) -> Any:
         """Returns the network's output; after `update()` it comes from decoded bytes, before from rounded latents."""
-        if not self.bottleneck_updated:
-            features, crossing = self._split_front(image)
-            size, unit = (features.shape[-2], features.shape[-1]), self.unit
-            return self.back_end(unit.decode(unit.encode(features), size), *crossing)
-        return self._answer(*self._split_front(image), self.active, self._image_size(image))
+        features, crossing = self._split_front(image)
+        if self.bottleneck_updated:
+            return self._answer(features, crossing, self.active, self._image_size(image))
+        unit, size = self.unit, (features.shape[-2], features.shape[-1])
+        return self.back_end(unit.decode(unit.encode(features), size), *crossing)
 
     @torch.no_grad()
     def answers(self, image: Tensor) -> Iterator[tuple[str, Any]]:
@@ -306,13 +256,9 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
     def _answer(self, features: Tensor, crossing: Crossing, name: str, image_size: tuple[int, int]) -> Any:
         """Codes features into bytes, has them analyzed, and returns the output from what was decoded."""
         encoded = self._encode_features(features, crossing, name, image_size)
-        strings, shape = [encoded.payloads], torch.Size(encoded.latent_size)
-        if self.analyzes_after_compress and self.activated_analysis:
-            details: dict[str, Any] = {} if encoded.columns is None else {"columns": encoded.columns}
-            self.analyze(
-                {"strings": strings, "shape": shape}, code_bytes=encoded.code_bytes, image_size=image_size, **details
-            )
-        return self.decode(strings, shape, encoded.bypass)
+        if self.analyzes_after_compress:
+            self.analyze(encoded.compressed, image_size=image_size, **encoded.details)
+        return self.decode(**encoded.compressed, bypass=encoded.bypass)
 
     def analyze(self, compressed_obj: Any, **details: Any) -> None:
         """Hands the compressed object to every analyzer, with what the host's interface has no room for.
@@ -339,7 +285,4 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         try:
             return super().load_state_dict(state_dict, strict=True, assign=assign)
         except RuntimeError as error:
-            raise CheckpointError(
-                "the checkpoint does not fit this model's units or estimator; use the config it was trained with. "
-                f"{error}"
-            ) from error
+            raise misfit(error) from error

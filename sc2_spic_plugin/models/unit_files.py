@@ -7,11 +7,12 @@ from typing import NamedTuple
 from torch import Tensor
 
 from ..coding import SymbolTables
-from ..errors import CheckpointError, ConfigError, nearest
+from ..errors import CheckpointError, ConfigError
 from ..layers import BottleneckUnit
 from ..ops import tensors_digest, write_atomic
 from ..runtime.unit_description import UnitDescription
 from ..runtime.unit_pair import TABLES, check_shapes, pair_paths, part, read_unit
+from .arguments import checked_unit_name
 from .made_for import check_made_for, digest_of_cut, digest_tensor
 from .split_model import SplitModel
 
@@ -68,8 +69,7 @@ def export_unit(
         TableError: the unit has no tables yet.
         OSError: the disk is full or the folder cannot be written; what was there is left as it was.
     """
-    if name not in model.units:
-        raise ConfigError(f"no unit `{name}`. {nearest(name, list(model.units))}")
+    checked_unit_name(name, model.units)
     exported_as = name if exported_as is None else exported_as
     tensors, json = pair_paths(Path(folder).expanduser() / exported_as)
     for path in (tensors, json):
@@ -160,8 +160,7 @@ def drop_unit(model: SplitModel, name: str) -> dict[str, int]:
     Raises:
         ConfigError: no such unit, or the last one.
     """
-    if name not in model.units:
-        raise ConfigError(f"no unit `{name}`. {nearest(name, list(model.units))}")
+    checked_unit_name(name, model.units)
     if len(model.units) == 1:
         raise ConfigError(f"`{name}` is the bank's last unit; load another one before dropping it.")
     for parts in (model.units, model.tables, getattr(model, "rate_estimators", {}), getattr(model, "rate_weights", {})):

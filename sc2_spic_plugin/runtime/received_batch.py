@@ -1,12 +1,17 @@
-"""What a batch of payloads says: its unit, its sizes and a code per image; and which sizes a receiver refuses."""
+"""What a batch of payloads says, its unit, sizes and a code per image; its features; which sizes a receiver refuses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from ..coding import unpack_payload
-from ..errors import BitstreamError
+import torch
+from torch import Tensor
 
-__all__ = ["MAX_GROWTH", "ReceivedBatch", "are_too_large", "read_payloads"]
+from ..coding import SymbolCoder, unpack_payload
+from ..errors import BitstreamError
+from ..layers import BottleneckUnit
+
+__all__ = ["MAX_GROWTH", "ReceivedBatch", "are_too_large", "decode_features", "doubting_sizes", "read_payloads"]
 
 MAX_GROWTH = 16
 """How many times as long as at the default input size each size in a payload may be."""
@@ -61,3 +66,39 @@ def read_payloads(payloads: Sequence[bytes], names: Sequence[str], default_sizes
             "transmit it again."
         )
     return ReceivedBatch(names[first.unit_index], first.sizes, [payload.code for payload in unpacked])
+
+
+def decode_features(received: ReceivedBatch, unit: BottleneckUnit, coder: SymbolCoder, device: torch.device) -> Tensor:
+    """Returns the features (B, C, H, W) of the payloads of one batch.
+
+    Args:
+        received: what their headers say, and their codes.
+        unit: that which made them.
+        coder: the unit's.
+        device: where the unit is.
+
+    Raises:
+        BitstreamError: a code that cannot be decoded.
+    """
+    size = (received.sizes[0], received.sizes[1])
+    latent = (unit.latent_channels, *unit.latent_size(size))
+    symbols = torch.stack([coder.decode(code, latent) for code in received.codes])
+    return unit.decode(symbols.to(device), size)
+
+
+@contextmanager
+def doubting_sizes(received: ReceivedBatch, default_sizes: tuple[int, ...]) -> Iterator[None]:
+    """Where a network fails on features of other sizes than the default, the payload that said them is to blame.
+
+    Raises:
+        BitstreamError: it failed.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError, AssertionError) as error:
+        if received.sizes == default_sizes:
+            raise
+        raise BitstreamError(
+            f"the payload says sizes {received.sizes}, which the network cannot take ({error}): it is damaged, or "
+            "made by another network; transmit it again."
+        ) from error

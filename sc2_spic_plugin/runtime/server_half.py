@@ -11,7 +11,7 @@ from ..errors import BitstreamError
 from .bank import Bank
 from .manifest import PROGRAMS, SERVER, Manifest, half_folder
 from .program import load_program
-from .received_batch import read_payloads
+from .received_batch import decode_features, doubting_sizes, read_payloads
 
 __all__ = ["ServerHalf"]
 
@@ -72,17 +72,7 @@ class ServerHalf:
         """
         received = read_payloads(payloads, self.units, self._default_sizes)
         unit, coder = self._bank.unit(received.unit)
-        size = (received.sizes[0], received.sizes[1])
-        latent = (unit.latent_channels, *unit.latent_size(size))
-        symbols = torch.stack([coder.decode(code, latent) for code in received.codes])
-        features = unit.decode(symbols.to(self.device), size)
-        try:
+        features = decode_features(received, unit, coder, torch.device(self.device))
+        with doubting_sizes(received, self._default_sizes):
             output = self._back_end(features, *received.sizes[2:])
-        except (RuntimeError, ValueError, AssertionError) as error:
-            if received.sizes == self._default_sizes:
-                raise
-            raise BitstreamError(
-                f"the payload says sizes {received.sizes}, which the network cannot take ({error}): it is damaged, or "
-                "made by another network; transmit it again."
-            ) from error
         return dict(output) if isinstance(output, Mapping) else output
