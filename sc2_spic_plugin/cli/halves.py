@@ -38,6 +38,7 @@ def export(
 
     from ..models import SplitModel
     from ..models.exporting import add_units, export_halves
+    from ..models.unit_files import check_exportable
     from ..training.checkpoint import load_model_checkpoint
     from .opening import open_config
     from .overrides import parse_overrides
@@ -48,8 +49,7 @@ def export(
     model: Any = opened.built.model
     if not isinstance(model, SplitModel):
         raise ConfigError(f"the model of {opened.path} is not split, so it has no halves; give the config of a unit.")
-    if getattr(model, "coder", "static") != "static":
-        raise ConfigError("a kept hyperprior cannot be exported yet; pass --set models.model.kwargs.coder=static.")
+    check_exportable(model)
     load_model_checkpoint(checkpoint or checkpoint_of(opened.path, opened.built), model)
     model.eval().update()
     units = _units(unit)

@@ -81,7 +81,7 @@ class Measured:
 
 
 def shipped(model: nn.Module, unit: str) -> dict[str, int | float | str]:
-    """Returns what a SPIC unit adds to the network on both sides, parameters and bytes of its tables, and its kind."""
+    """Returns what a SPIC unit adds to the network on both sides: its parameters, and the bytes of what codes it."""
     if not isinstance(model, SplitModel):
         return {}
     parameters = sum(parameter.numel() for parameter in model.units[unit].parameters())

@@ -24,7 +24,7 @@ from .opening import open_config
 from .progress import reporter
 from .running import RunOptions, run_config
 
-__all__ = ["Again", "Weights", "code_again", "find_weights", "is_coded_by_tables", "run_again"]
+__all__ = ["Again", "Weights", "code_again", "find_weights", "run_again"]
 
 _LOADED = "_shipped"
 
@@ -46,11 +46,6 @@ class Weights(NamedTuple):
 
     path: Path
     is_unit: bool
-
-
-def is_coded_by_tables(model: nn.Module) -> bool:
-    """Returns whether a unit's files hold all that it is coded with: not a hyperprior that is kept at inference."""
-    return isinstance(model, SplitModel) and getattr(model, "coder", "static") == "static"
 
 
 def find_weights(origin: Origin, units: Path | None, checkpoint: Path | None) -> Weights:
@@ -152,7 +147,7 @@ def _load(model: nn.Module, weights: Weights, unit: str) -> None:
     """Puts what was trained into a model; of a bank only the point's unit is left, which changes no payload's size."""
     if not weights.is_unit:
         load_model_checkpoint(weights.path, model)
-    elif is_coded_by_tables(model):
+    elif isinstance(model, SplitModel) and model.is_coded_by_tables:
         load_unit(model, weights.path, _LOADED)  # type: ignore[arg-type]
         unit = _LOADED
     else:

@@ -9,7 +9,7 @@ from ..errors import CheckpointError, ConfigError, DataError, nearest
 from ..leaderboard import ResultFile, Source, collect_results
 from ..leaderboard.curve import Origin
 from ..leaderboard.curve_tables import curve_tables_path, pack_curve_tables
-from ..leaderboard.image_table import image_rows, image_table, table_name
+from ..leaderboard.image_table import image_rows, table_name
 from ..leaderboard.per_image import ImageRow
 from ..leaderboard.verification import UNITS, shipped_unit_path
 from ..models import SplitModel, export_unit
@@ -18,8 +18,8 @@ from ..runtime.unit_pair import pair_paths
 from ..training.checkpoint import load_model_checkpoint
 from ..training.loop import CHECKPOINT
 from .bench.job import CONFIG, RESULT
-from .measuring_again import is_coded_by_tables
-from .opening import open_config
+from .measuring import point_name
+from .opening import OpenedConfig, open_config
 
 __all__ = ["Shipped", "ship_results"]
 
@@ -95,7 +95,6 @@ def _tables(source: Source) -> dict[str, Sequence[ImageRow]]:
                 f"`{table_name(origin)}` of {source.path} has no per-image table beside it, without which nobody can "
                 "verify it; run `sc2-spic bench` on the folder again."
             )
-        image_table(origin)  # refuses one that contradicts the point
         tables[table_name(origin)] = rows
     return tables
 
@@ -122,11 +121,12 @@ def _exported(
         jobs.setdefault(_job_folder(out, origin), []).append(origin)
     for job, members in jobs.items():
         with tempfile.TemporaryDirectory() as scratch:
-            model = _opened(job, Path(scratch), overrides)
+            opened = _opened(job, Path(scratch), overrides)
+            model: SplitModel = opened.built.model  # type: ignore[assignment]
+            names = {point_name(name, opened.about): name for name in model.units}
             for origin in members:
                 unit = origin.point.unit
-                name = unit if unit in model.units else next(iter(model.units))
-                written = export_unit(model, name, scratch, exported_as=unit)
+                written = export_unit(model, names[unit], scratch, exported_as=unit)
                 targets = pair_paths(shipped_unit_path(folder, origin))
                 for source, target in zip((written.tensors, written.description), targets, strict=True):
                     yield target, source.read_bytes()
@@ -149,11 +149,11 @@ def _job_folder(out: Path, origin: Origin) -> Path:
     return path.parent
 
 
-def _opened(job: Path, scratch: Path, overrides: Mapping[str, Any]) -> SplitModel:
+def _opened(job: Path, scratch: Path, overrides: Mapping[str, Any]) -> OpenedConfig:
     opened = open_config(job / CONFIG, scratch / "config.yaml", "cpu", 0, None, overrides, is_measured=False)
     model = opened.built.model
-    if not isinstance(model, SplitModel) or not is_coded_by_tables(model):
+    if not isinstance(model, SplitModel) or not model.is_coded_by_tables:
         raise ConfigError(f"what {job} trained is no SPIC unit with tables, so it is not shipped; leave its curve out.")
     load_model_checkpoint(job / CHECKPOINT, model)
     model.eval().update()
-    return model
+    return opened

@@ -12,7 +12,7 @@ from ..configs.suite import Suite, load_suite
 from ..errors import ConfigError, DataError, TrainingError, nearest
 from ..leaderboard import Point, ResultFile, Source
 from ..leaderboard.curve import Origin
-from ..leaderboard.image_table import image_rows, image_table
+from ..leaderboard.image_table import image_rows
 from ..leaderboard.per_image import ImageRow
 from ..leaderboard.styles import LABEL_METHOD, MASK_METHOD
 from ..leaderboard.verification import (
@@ -122,6 +122,10 @@ def _check_options(job: Job, name: str, options: VerifyOptions) -> None:
         raise ConfigError(f"nothing is trained for `{name}`, it is measured again: leave {', '.join(given)} out.")
     if len(given) > 1:
         raise ConfigError(f"{' and '.join(given)} are different ways to verify a point; pass one of them.")
+    if job.checkpoint is not None and options.checkpoint is None:
+        raise ConfigError(
+            f"`{name}` was measured from a checkpoint that `{job.needs[-1]}` trained; pass that with --checkpoint."
+        )
     if job.skipped is not None:
         raise ConfigError(f"`{name}` cannot be measured here: {job.skipped}")
 
@@ -164,14 +168,13 @@ def _units_of(job: Job, point: Point) -> list[str]:
 
 
 def _committed_rows(origin: Origin) -> Sequence[ImageRow]:
-    """Returns the per-image table of the committed point, which must be that of the point."""
+    """Returns the per-image table of the committed point."""
     rows = image_rows(origin)
     if rows is None:
         raise DataError(
             f"there is no per-image table of `{origin.point.unit}` beside {origin.source.path}; copy it there, or pass "
             "--out to train the point again."
         )
-    image_table(origin)  # refuses one that contradicts the point
     return rows
 
 

@@ -11,10 +11,6 @@ from .range_codec import PRECISION, take
 
 __all__ = ["Gaussians", "decode_gaussian", "encode_gaussian", "gaussian_code_bits"]
 
-_FARTHEST = 1 << 24
-"""Means beyond are no prediction; clipped, so that no difference leaves 32 bits."""
-_INT32 = np.iinfo(np.int32)
-
 
 class Gaussians(NamedTuple):
     """What each of n symbols is expected to be, in whole numbers, so that sender and receiver agree to the bit."""
@@ -26,8 +22,7 @@ class Gaussians(NamedTuple):
 
     def parts(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns the whole part of each mean, and which table codes what is left, level * 16 + fraction."""
-        whole = np.clip(self.means // FRACTIONS, -_FARTHEST, _FARTHEST)
-        return whole, self.levels * FRACTIONS + self.means % FRACTIONS
+        return self.means // FRACTIONS, self.levels * FRACTIONS + self.means % FRACTIONS
 
     def runs(self) -> Iterator[tuple[np.ndarray, int, int]]:
         """Yields which symbols each table codes: their indices, level and fraction; in the order of the code."""
@@ -73,7 +68,7 @@ def decode_gaussian(decoder: Any, gaussians: Gaussians) -> np.ndarray:
     far = np.concatenate([*escaped, np.empty(0, dtype=np.int64)]).astype(np.int64)
     if far.size:
         distances[far] = decode_escaped(decoder, far.size, 0)
-    return np.clip(distances + gaussians.parts()[0], _INT32.min, _INT32.max).astype(np.int32)
+    return (distances + gaussians.parts()[0]).astype(np.int32)
 
 
 def gaussian_code_bits(symbols: np.ndarray, gaussians: Gaussians) -> float:
@@ -87,7 +82,11 @@ def gaussian_code_bits(symbols: np.ndarray, gaussians: Gaussians) -> float:
 
 
 def _distances(symbols: np.ndarray, gaussians: Gaussians) -> np.ndarray:
-    return np.clip(symbols.astype(np.int64) - gaussians.parts()[0], _INT32.min + 1, _INT32.max)
+    """Returns how far symbols are from the whole parts of their means, int64.
+
+    It wraps around at 32 bits, as the sum in `decode_gaussian` does, so that every 32-bit symbol comes back.
+    """
+    return (symbols.astype(np.int64) - gaussians.parts()[0]).astype(np.int32).astype(np.int64)
 
 
 def _columns(distances: np.ndarray, level: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,19 +1,18 @@
 """The coder of a unit whose hyperprior is kept: a coded hyper-latent tells the receiver each symbol's Gaussian."""
 
 import hashlib
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import BitstreamError, TableError
+from ..errors import TableError
 from .gaussian_coder import decode_gaussian, encode_gaussian, gaussian_code_bits
 from .integer_synthesis import IntegerSynthesis
 from .range_codec import RangeEncoder, encoded_bytes, open_decoder
 from .static_coder import StaticCoder
-from .symbol_arrays import MAX_SYMBOLS, as_symbols
+from .symbol_arrays import as_symbols, checked_shape
 
 __all__ = ["HYPER_ALPHABET", "HYPER_OFFSET", "HyperpriorCoder"]
 
@@ -83,12 +82,7 @@ class HyperpriorCoder:
         Raises:
             BitstreamError: the code was damaged or made with other tables, or the shape cannot be right.
         """
-        if len(shape) != 3 or shape[0] != self.channels or min(shape) < 0 or math.prod(shape) > MAX_SYMBOLS:
-            raise BitstreamError(
-                f"cannot decode a latent of shape {tuple(shape)}: this hyperprior is for {self.channels} channels and "
-                f"at most {MAX_SYMBOLS} symbols; check the unit index and the sizes that came with the code"
-            )
-        height, width = int(shape[1]), int(shape[2])
+        _, height, width = checked_shape(shape, self.channels)
         decoder = open_decoder(code)
         hyper_latent = self.side.take(decoder, (self.side.channels, -(-height // 4), -(-width // 4))) - HYPER_OFFSET
         symbols = decode_gaussian(decoder, self.synthesis(hyper_latent, (height, width)))
@@ -103,12 +97,7 @@ class HyperpriorCoder:
     @torch.no_grad()
     def _opened(self, symbols: Tensor | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns symbols (C, h, w) and their hyper-latent (C_z, ceil(h/4), ceil(w/4)), both int32."""
-        array = as_symbols(symbols, dimensions=3)
-        if array.shape[0] != self.channels:
-            raise TableError(
-                f"the symbols have {array.shape[0]} channels, this hyperprior {self.channels}: "
-                "use the coder that was made for this unit"
-            )
+        array = as_symbols(symbols, 3, self.channels)
         predicted = self.analysis(torch.from_numpy(array.astype(np.float32))[None])[0]
         limit = float(1 << 20)
         return array, torch.nan_to_num(predicted.round()).clamp(-limit, limit).to(torch.int32).numpy()

@@ -94,8 +94,8 @@ class IntegerSynthesis:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) over the weights."""
-        digest = hashlib.sha256()
+        """SHA-256 (hex) over the weights and what they predict."""
+        digest = hashlib.sha256(f"integer synthesis 1|{self.channels}".encode())
         for name, array in self.to_arrays().items():
             digest.update(f"|{name}|{array.shape}|".encode() + array.astype("<i8").tobytes())
         return digest.hexdigest()

@@ -1,7 +1,6 @@
 """The deployed entropy coder: fixed integer tables per channel, or per channel and position, with an escape symbol."""
 
 import hashlib
-import math
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
@@ -12,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import BitstreamError, TableError
+from ..errors import TableError
 from .escape import decode_escaped, encode_escaped, escaped_bits
 from .range_codec import PRECISION, RangeEncoder, build_model, encoded_bytes, open_decoder, take
-from .symbol_arrays import MAX_SYMBOLS, as_symbols
+from .symbol_arrays import as_symbols, checked_shape
 from .tables import Tables, build_tables, check_tables, count_symbols
 
 __all__ = ["StaticCoder"]
@@ -114,11 +113,11 @@ class StaticCoder:
         Raises:
             TableError: not integers, another number of channels, or a value that is no 32-bit integer.
         """
-        return self._encode(self._checked(symbols, dimensions=3))
+        return self._encode(as_symbols(symbols, 3, self.channels))
 
     def encode_batch(self, symbols: Tensor | np.ndarray) -> list[bytes]:
         """Returns the code of each of (B, C, h, w) integers."""
-        return [self._encode(sample) for sample in self._checked(symbols, dimensions=4)]
+        return [self._encode(sample) for sample in as_symbols(symbols, 4, self.channels)]
 
     def decode(self, code: bytes, shape: Sequence[int]) -> Tensor:
         """Returns the symbols of a code, `shape` (C, h, w), int32, on the CPU.
@@ -128,12 +127,7 @@ class StaticCoder:
         Raises:
             BitstreamError: the code was damaged or made with other tables, or the shape cannot be right.
         """
-        if len(shape) != 3 or shape[0] != self.channels or min(shape) < 0 or math.prod(shape) > MAX_SYMBOLS:
-            raise BitstreamError(
-                f"cannot decode a latent of shape {tuple(shape)}: these tables are for {self.channels} channels and at "
-                f"most {MAX_SYMBOLS} symbols; check the unit index and the sizes that came with the code"
-            )
-        return torch.from_numpy(self.take(open_decoder(code), (int(shape[0]), int(shape[1]), int(shape[2]))))
+        return torch.from_numpy(self.take(open_decoder(code), checked_shape(shape, self.channels)))
 
     def append(self, encoder: Any, symbols: np.ndarray) -> None:
         """Appends (C, h, w) int32 symbols to a code that holds more than them."""
@@ -175,7 +169,7 @@ class StaticCoder:
 
     def ideal_bits(self, symbols: Tensor | np.ndarray) -> float:
         """Returns the code length of (C, h, w) integers under these tables, in bits, escapes included."""
-        array = self._checked(symbols, dimensions=3)
+        array = as_symbols(symbols, 3, self.channels)
         flat = array.reshape(-1)
         columns = _columns(flat, self.alphabet_size)
         bits = float(self._code_lengths[self._plan(*array.shape[1:]).tables, columns].sum())
@@ -246,15 +240,6 @@ class StaticCoder:
             if stop > start
         ]
         return _Plan(np.argsort(tables, kind="stable"), tables, runs)
-
-    def _checked(self, symbols: Tensor | np.ndarray, dimensions: int) -> np.ndarray:
-        array = as_symbols(symbols, dimensions)
-        if array.shape[-3] != self.channels:
-            raise TableError(
-                f"the symbols have {array.shape[-3]} channels, these tables {self.channels}: "
-                "use the coder that was made for this unit"
-            )
-        return array
 
 
 def _frozen(array: np.ndarray, dtype: type) -> np.ndarray:

@@ -105,6 +105,8 @@ def _method(entry: Any, paths: Mapping[str, Any], path: Path) -> MethodPlan:
         raise ConfigError(f"{where} has `points` and `sweep`; the sweep's points are its own.")
     if method.get("sweep") is None and method.get("filter"):
         raise ConfigError(f"{where} has a `filter` and no `sweep`.")
+    if method.get("checkpoints_of") is not None and method.get("store") is not None:
+        raise ConfigError(f"{where} has `checkpoints_of`, so it trains nothing: leave `store` out.")
     method["values"] = resolved(_mapping(method, "values", where), paths, path)
     if method.get("points") is not None:
         points = _mapping(method, "points", where)

@@ -1,4 +1,4 @@
-"""The per-image tables of all points of a curve in one compressed file: a fifth of the room, the same rows."""
+"""The per-image tables of all points of a curve in one compressed file: far less room, the same rows."""
 
 import csv
 import gzip

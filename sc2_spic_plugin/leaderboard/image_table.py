@@ -111,8 +111,9 @@ def image_rows(origin: Origin) -> Sequence[ImageRow] | None:
     """Returns the rows of a point's table, or None where there is no table.
 
     Raises:
-        DataError: a table that cannot be read.
+        DataError: a table that cannot be read, or that contradicts the point.
     """
+    image_table(origin)  # refuses one that contradicts the point
     path = image_table_path(origin)
     return None if path is None else _rows(path, table_name(origin), origin.source.result.meta.metric)
 

@@ -22,6 +22,8 @@ from sc2bench.models.wrapper import (
 from sc2bench.transforms import codec as host_codecs
 from torch import nn
 
+from ..coding.hyperprior_coder import HyperpriorCoder
+from ..coding.integer_synthesis import IntegerSynthesis
 from ..errors import ConfigError
 from ..models import SplitModel
 from .codecs import EXTERNAL_CODECS, CodecPoint
@@ -31,6 +33,7 @@ from .uncompressed import RawFeature
 __all__ = ["Sides", "sides_of"]
 
 _CODES = {"before": Move(work=CODING), "after": Move(work=NETWORK)}
+_COMPUTES = {"before": Move(work=NETWORK), "after": Move(work=CODING)}
 _SENT = {"after": Move(side=SERVER)}
 _FACTORIZED_TABLES = ("_quantized_cdf", "_offset", "_cdf_length", "quantiles")
 _GAUSSIAN_TABLES = ("_quantized_cdf", "_offset", "_cdf_length", "scale_table")
@@ -105,11 +108,13 @@ def sides_of(model: nn.Module, on_device: bool = False) -> Sides:
 
 def _split_model(model: SplitModel) -> Sides:
     coder = model.coder_of(model.active)
-    switches = (
+    switches: tuple[Switch, ...] = (
         Switch(coder, "encode", **_CODES),
         Switch(model, "decode", before=Move(side=SERVER)),
         Switch(coder, "decode", **_CODES),
     )
+    if isinstance(coder, HyperpriorCoder):  # its networks are no entropy coding, as those of other hyperpriors are not
+        switches += (Switch(coder, "analysis", **_COMPUTES), Switch(IntegerSynthesis, "__call__", **_COMPUTES))
     networks, tables = model.device_parts()
     return Sides(switches, encoder=("front_end.", *networks), coder=tables, frozen=("front_end.",))
 

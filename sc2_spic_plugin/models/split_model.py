@@ -139,6 +139,11 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         """
         return self.tables[name].coder  # type: ignore[return-value]
 
+    @property
+    def is_coded_by_tables(self) -> bool:
+        """Whether units' tables code their symbols, so that a unit's files hold all that it is coded with."""
+        return True
+
     def device_parts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Returns what the names of tensors begin with that a device holds for the active unit.
 

@@ -16,7 +16,7 @@ from .arguments import checked_unit_name
 from .made_for import check_made_for, digest_of_cut, digest_tensor
 from .split_model import SplitModel
 
-__all__ = ["UnitFiles", "drop_unit", "export_unit", "load_unit"]
+__all__ = ["UnitFiles", "check_exportable", "drop_unit", "export_unit", "load_unit"]
 
 
 class UnitFiles(NamedTuple):
@@ -46,6 +46,16 @@ class UnitFiles(NamedTuple):
         return self.unit_bytes + self.table_bytes
 
 
+def check_exportable(model: SplitModel) -> None:
+    """Refuses a model whose units are coded by what no file holds.
+
+    Raises:
+        ConfigError: its hyperpriors are kept.
+    """
+    if not model.is_coded_by_tables:
+        raise ConfigError("a kept hyperprior cannot be exported; build the model with `coder: static` to ship tables.")
+
+
 def export_unit(
     model: SplitModel, name: str, folder: str | Path, overwrites: bool = False, exported_as: str | None = None
 ) -> UnitFiles:
@@ -65,11 +75,13 @@ def export_unit(
         exported_as: a name of your own for files and unit; by default its name in the bank.
 
     Raises:
-        ConfigError: no such unit, a file of that name, or a geometry of your own that no file can describe.
+        ConfigError: no such unit, a file of that name, a geometry of your own that no file can describe, or a unit
+            that is coded by a kept hyperprior.
         TableError: the unit has no tables yet.
         OSError: the disk is full or the folder cannot be written; what was there is left as it was.
     """
     checked_unit_name(name, model.units)
+    check_exportable(model)
     exported_as = name if exported_as is None else exported_as
     tensors, json = pair_paths(Path(folder).expanduser() / exported_as)
     for path in (tensors, json):

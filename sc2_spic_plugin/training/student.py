@@ -113,9 +113,16 @@ class SpicModel(SplitModel):
             self.original[key] = nn.Identity()
 
     def add_unit(self, name: str, unit: BottleneckUnit, tables: SymbolTables, arguments: Mapping[str, Any]) -> None:
-        """Puts a unit at the end of the bank; it can be trained on, with a static-table estimator and rate weight 1."""
+        """Puts a unit at the end of the bank; it can be trained on, with a static-table estimator and rate weight 1.
+
+        Raises:
+            ConfigError: as in `SplitModel.add_unit`, or the hyperpriors are kept, of which this unit has none.
+        """
+        is_later = "rate_estimators" in self._modules  # those of the config have estimators of their own
+        if is_later and self.coder == HYPERPRIOR:
+            raise ConfigError(f"unit `{name}` has tables and no hyperprior: build the model with `coder: static`.")
         super().add_unit(name, unit, tables, arguments)
-        if "rate_estimators" in self._modules:  # those of the config have their own
+        if is_later:
             self._add_estimator(name, UnitPlan(arguments))
 
     def _add_estimator(self, name: str, plan: UnitPlan) -> None:
@@ -153,6 +160,11 @@ class SpicModel(SplitModel):
                 raise TableError(f"unit `{name}` has no coder yet: call `update()` after training.")
             self._hyperprior_coders[name] = hyperprior_coder(self.rate_estimators[name])  # type: ignore[arg-type]
         return self._hyperprior_coders[name]
+
+    @property
+    def is_coded_by_tables(self) -> bool:
+        """Whether units' tables code their symbols; a kept hyperprior is in no unit's files."""
+        return self.coder == STATIC
 
     def device_parts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Returns what a device holds for the active unit; a kept hyperprior is in the place of its tables."""

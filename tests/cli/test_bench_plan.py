@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_parts import SPIC, WEIGHT, FakeRunner, make_jobs, make_suite, no_waiting, run
+from bench_parts import HIGH, SPIC, WEIGHT, FakeRunner, make_jobs, make_suite, no_waiting, run
 
 from sc2_spic_plugin.cli.bench.estimate import Estimates
 from sc2_spic_plugin.cli.bench.plan import choose
 from sc2_spic_plugin.cli.bench.show import plan_total
 from sc2_spic_plugin.cli.bench.status import Status
 from sc2_spic_plugin.cli.bench.verdict import KEEP, TRAIN, Verdict
+from sc2_spic_plugin.cli.verifying import VerifyOptions, _check_options
 from sc2_spic_plugin.configs.plain import load_plain
 from sc2_spic_plugin.errors import CheckpointError, ConfigError, SpicError
 
@@ -165,6 +166,18 @@ def test_a_curve_may_measure_what_another_trained_point_by_point_and_seed_by_see
         arguments = kept.arguments("train")
         assert arguments[arguments.index("--checkpoint") + 1] == str(kept.given_checkpoint)
         assert "--test-only" in arguments
+
+
+def test_a_point_of_anothers_checkpoint_is_verified_from_that_checkpoint_alone(tmp_path: Path) -> None:
+    job = make_jobs(tmp_path, methods=[SPIC, KEPT])[-1]
+    for given, message in (
+        ({}, f"from a checkpoint that `{HIGH}` trained; pass that with --checkpoint"),
+        ({"units": tmp_path}, "pass that with --checkpoint"),
+        ({"out": tmp_path}, "nothing is trained for `kept/high`, it is measured again: leave --out out"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            _check_options(job, job.name, VerifyOptions("suite", **given))
+    _check_options(job, job.name, VerifyOptions("suite", checkpoint=tmp_path / "checkpoint.pt"))
 
 
 def test_a_checkpoint_that_no_job_makes_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Committed results are shipped whole and small, and hold when measured or trained again; what was altered does not."""
+"""Committed results hold when measured or trained again; what was altered does not, and is named."""
 
 import json
 import re
@@ -8,137 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import typer
-from bench_parts import FakeRunner, Told, make_suite, no_waiting, write_result
-from typer.testing import CliRunner, Result
+from bench_parts import FakeRunner, no_waiting, write_result
+from board_parts import CURVES, IMAGES, Board, Trainer, write_weights
+from typer.testing import CliRunner
 
 from sc2_spic_plugin.cli import verifying
-from sc2_spic_plugin.cli.bench import schedule, suite_run
-from sc2_spic_plugin.cli.bench.job import CONFIG, RESULT, Job
-from sc2_spic_plugin.cli.bench.plan import plan_jobs
-from sc2_spic_plugin.cli.bench.row import measure_row
-from sc2_spic_plugin.cli.bench.status import Status
 from sc2_spic_plugin.cli.comparing import leaderboard
-from sc2_spic_plugin.cli.running import RunOptions, run_config
-from sc2_spic_plugin.cli.shipping import ship_results
-from sc2_spic_plugin.configs import render_config, resolve_config
-from sc2_spic_plugin.errors import CheckpointError, ConfigError, DataError, TrainingError
+from sc2_spic_plugin.errors import ConfigError, TrainingError
 from sc2_spic_plugin.leaderboard import ResultFile
 from sc2_spic_plugin.leaderboard.curve_tables import CurveTables, pack_curve_tables
-from sc2_spic_plugin.models import load_unit
-from sc2_spic_plugin.training.build import build_config, seed_everything
 
 __all__ = ["no_waiting"]  # a fixture
-
-PATHS = {
-    "samples": "datasets.synthetic/train.init.kwargs.root.init.kwargs.samples_per_class",
-    "report": "datasets.synthetic/val.init.kwargs.samples_per_class",
-    "epochs": "train.stage1.num_epochs",
-    "unit": "models.model.kwargs.unit",
-    "units": "models.model.kwargs.units",
-    "weight": "train.stage1.criterion.kwargs.sub_terms.rate.weight",
-}
-SMALL = {"latent_channels": 4, "stride": 2, "step": 0.1}
-SUITE: dict[str, Any] = {
-    "paths": PATHS,
-    "shared": {"samples": 6, "report": 2},
-    "methods": [
-        {
-            "method": "spic_static_table",
-            "supervision": "supervised",
-            "curve": "bank",
-            "config": "smoke/spic_supervised.yaml",
-            "seeds": [0, 1],
-            "values": {
-                "epochs": 1,
-                "unit": None,
-                "weight": 1e-3,
-                "units": {"low": {**SMALL, "step": 0.3}, "high": SMALL},
-            },
-        },
-        {
-            "method": "spic_l1",
-            "curve": "alone",
-            "config": "smoke/spic_supervised.yaml",
-            "values": {"epochs": 1, "weight": 1e-3},
-            "points": {"w0.001": {"unit": SMALL}},
-        },
-    ],
-}
-IMAGES = 16
-CURVES = ("bank", "alone")
-
-
-class Trainer(FakeRunner):
-    """Does in this process what a job's process does, times nothing, and keeps what was run."""
-
-    def start(self, job: Job, mode: str) -> Any:
-        self.acts[job.name] = _run
-        return super().start(job, mode)
-
-
-def _run(job: Job) -> None:
-    if job.row is not None:
-        measure_row(job.folder)
-        return
-    checkpoint = job.given_checkpoint
-    options = RunOptions(test_only=checkpoint is not None, checkpoint=checkpoint, seed=job.seed, costs=False)
-    run_config(job.folder / CONFIG, job.folder, options).save(job.folder / RESULT)
-
-
-class Board:
-    """A suite that was run, and its results as they are committed.
-
-    Attributes:
-        out: the folder of the run.
-        committed: the folder of the shipped results.
-        arguments: of `leaderboard` beside the point.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.weights = folder / "weights.pt"
-        suite = make_suite(folder, **SUITE)
-        self.suite, self.out, self.committed = folder / "suite.yaml", folder / "out", folder / "committed"
-        _write_weights(folder, 0)
-        self.jobs = plan_jobs(suite, self.out, self.weights)
-        finished = suite_run.run_suite(self.jobs, self.jobs, Trainer(), Status(self.out, "small"), Told())
-        assert not finished.summary.failed and not finished.problems
-        ship_results(self.out, self.committed, CURVES)
-        self.arguments = [str(self.committed), "--suite", str(self.suite), "--network", str(self.weights)]
-
-    def verify(self, point: str, *arguments: object, results: Path | None = None) -> Result:
-        app = typer.Typer()
-        app.command()(leaderboard)
-        given = [str(results or self.committed), *self.arguments[1:], *map(str, arguments), "--verify", point]
-        return CliRunner().invoke(app, given)
-
-    def refusal(self, point: str, *arguments: object, results: Path | None = None) -> str:
-        """Returns the message with which a point is not verified."""
-        done = self.verify(point, *arguments, results=results)
-        assert isinstance(done.exception, ConfigError | DataError | CheckpointError | TrainingError), done.output
-        return str(done.exception)
-
-    def copy(self, folder: Path) -> Path:
-        return Path(shutil.copytree(self.committed, folder))
-
-
-def _write_weights(folder: Path, seed: int) -> Path:
-    config = folder / "network.yaml"
-    values = {PATHS[name]: value for name, value in SUITE["shared"].items()}
-    config.write_text(render_config(resolve_config("smoke/network.yaml").read_text(), values))
-    seed_everything(seed)
-    path = folder / "weights.pt"
-    torch.save(build_config(config, torch.device("cpu")).model.state_dict(), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(suite_run, "plot_rate_accuracy", lambda *_arguments: None)
-        patch.setattr(schedule, "POLL_SECONDS", 0.0)
-        return Board(tmp_path_factory.mktemp("board"))
 
 
 @pytest.mark.parametrize(
@@ -149,28 +30,6 @@ def test_every_committed_point_holds_image_by_image_with_nothing_but_what_is_shi
     assert done.exit_code == 0, done.output
     assert f"{point} holds, measured again" in done.stdout and f"all {IMAGES} images" in done.stdout
     assert ("units" in done.stdout) == point.startswith(CURVES)
-
-
-def test_the_units_of_a_curve_are_different_and_their_files_are_a_bank_for_anyone(board: Board) -> None:
-    low, high = (
-        [row.payload_bytes for row in CurveTables(board.committed / "bank.csv.gz").rows(f"{name}.seed0", "top1")]
-        for name in ("low", "high")
-    )
-    assert sum(low) < sum(high) and len(set(high)) > 1
-    from sc2_spic_plugin.cli.opening import open_config
-
-    job = next(job for job in board.jobs if job.curve == "bank")
-    model: Any = open_config(job.folder / "job.yaml", board.committed.parent / "x.yaml", "cpu", 0).built.model
-    load_unit(model, board.committed / "units" / "bank" / "seed1" / "low", "shipped")
-    assert list(model.units) == ["low", "high", "shipped"]
-
-
-def test_shipped_results_make_a_leaderboard_as_others_do_and_units_beside_them_are_no_strays(board: Board) -> None:
-    app = typer.Typer()
-    app.command()(leaderboard)
-    shipped, measured = (CliRunner().invoke(app, [str(folder)]) for folder in (board.committed, board.out / "results"))
-    assert shipped.exit_code == 0 and shipped.stderr == ""
-    assert shipped.stdout == measured.stdout
 
 
 def test_a_whole_checkpoint_gives_the_same_and_another_one_is_refused(board: Board) -> None:
@@ -244,7 +103,7 @@ def test_a_result_of_other_provenance_is_refused_before_anything_is_measured(
 
 
 def test_other_weights_and_other_images_are_refused_and_named(board: Board, tmp_path: Path) -> None:
-    message = board.refusal("jpeg/q5", "--network", _write_weights(tmp_path, 1))
+    message = board.refusal("jpeg/q5", "--network", write_weights(tmp_path, 1))
     assert "another network" in message and "pass the weights" in message
     message = board.refusal("jpeg/q5", "--set", "report=1")
     assert f"8 of its {IMAGES} are missing, 0 are none of its" in message
@@ -332,47 +191,3 @@ def test_a_training_that_fails_or_that_the_point_is_from_proves_nothing(board: B
         _retrained(board, "alone/w0.001", tmp_path / "a", FakeRunner({"alone/w0.001": lambda _job: "no data"}))
     with pytest.raises(ConfigError, match="holds other things, perhaps the training that the point is from"):
         _retrained(board, "alone/w0.001", board.out, FakeRunner())
-
-
-def test_shipping_again_changes_nothing_and_replaces_nothing_else_unasked(board: Board, tmp_path: Path) -> None:
-    results = board.copy(tmp_path / "there")
-    before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
-    sizes = ship_results(board.out, results, ["alone"])
-    units = [path for path in before if "units" in path.parts and "alone" in path.parts]
-    assert {path: len(before[path]) for path in (*results.glob("*.*"), *units)} == {**sizes.results, **sizes.units}
-    for name in ("jpeg.csv.gz", "units/alone/w0.001.json"):
-        (results / name).write_bytes(b"mine")
-    with pytest.raises(ConfigError, match=r"jpeg\.csv\.gz, .*w0\.001\.json hold something else"):
-        ship_results(board.out, results, ["alone"])
-    assert (results / "jpeg.csv.gz").read_bytes() == b"mine"
-    ship_results(board.out, results, ["alone"], overwrite=True)
-    assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
-
-
-def test_only_chosen_units_are_shipped_and_what_has_none_is_refused(board: Board, tmp_path: Path) -> None:
-    shipped = ship_results(board.out, tmp_path / "to", ["bank"], seed=1)
-    assert {path.relative_to(tmp_path / "to" / "units").as_posix() for path in shipped.units} == {
-        f"bank/seed1/{name}.{suffix}" for name in ("low", "high") for suffix in ("json", "safetensors")
-    }
-    for arguments, error, message in (
-        ((["bonk"],), ConfigError, "Did you mean `bank`"),
-        ((["bank"], 7), ConfigError, "it has 0, 1"),
-        ((["jpeg"],), CheckpointError, "has no unit to ship"),
-        ((["original"],), CheckpointError, "has no unit to ship"),
-    ):
-        with pytest.raises(error, match=message):
-            ship_results(board.out, tmp_path / "other", *arguments)
-    assert not (tmp_path / "other").exists()
-
-
-def test_a_point_without_its_table_or_checkpoint_is_not_shipped(board: Board, tmp_path: Path) -> None:
-    out = Path(shutil.copytree(board.out, tmp_path / "out"))
-    (out / "points" / "alone" / "w0.001" / "checkpoint.pt").unlink()
-    with pytest.raises(CheckpointError, match=r"`alone/w0\.001` has no unit to ship"):
-        ship_results(out, tmp_path / "to", ["alone"])
-    (out / "results" / "jpeg.q5.csv").unlink()
-    with pytest.raises(DataError, match=r"`q5` of .*has no per-image table"):
-        ship_results(out, tmp_path / "to")
-    assert not (tmp_path / "to").exists()
-    with pytest.raises(DataError, match="name the folder of `sc2-spic bench`"):
-        ship_results(tmp_path, tmp_path / "to")

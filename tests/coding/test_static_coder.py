@@ -148,7 +148,7 @@ def test_shapes_that_cannot_be_right_are_refused_before_anything_is_allocated(sh
         (torch.zeros(3, 2, 2, dtype=torch.bfloat16), "symbols must be integers"),
         (torch.zeros(3, 2, 2, dtype=torch.bool), "symbols must be integers"),
         (np.zeros((3, 2, 2)), "symbols must be integers"),
-        (np.zeros((4, 2, 2), dtype=int), "4 channels, these tables 3"),
+        (np.zeros((4, 2, 2), dtype=int), "4 channels, this coder 3"),
         (np.zeros((1, 3, 2, 2), dtype=int), r"expected \(C, h, w\)"),
         (np.full((3, 1, 1), 2**31), "more than 32 bits"),
     ],

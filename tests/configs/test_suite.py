@@ -85,6 +85,7 @@ def test_one_name_may_stand_for_several_paths_and_be_replaced(tmp_path: Path) ->
         ({"codecs": {"jpeg": 5}}, "codec `jpeg`: expected a list"),
         ({"references": "label"}, "references: expected a list"),
         ({"methods": [{**METHOD, "store": "s1"}], "stores": {"s": None}}, r"no store `s1`\. Did you mean `s`"),
+        ({"methods": [{**METHOD, "store": "s", "checkpoints_of": "a"}], "stores": {"s": None}}, "leave `store` out"),
         ({"durations": {"jpeg": "long"}}, "duration of `jpeg` must be seconds"),
     ],
 )

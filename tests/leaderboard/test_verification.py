@@ -77,7 +77,8 @@ def test_the_same_table_in_any_order_holds(make_result) -> None:
     point = _measured(ROWS)
     check = check_exactly(make_result().meta, point, ROWS, _measured(ROWS[::-1]), ROWS[::-1])
     assert check.holds and check.lines() == [
-        "all 100 images: the same payload bytes and the same answers (66.00 %, 0.02172 bpp, 68.5 code bytes per image)"
+        "all 100 images: as many payload bytes each, right or wrong as committed "
+        "(66.00 %, 0.02172 bpp, 68.5 code bytes per image)"
     ]
 
 
@@ -115,6 +116,8 @@ def test_a_mask_that_differs_in_a_pixel_is_an_image_that_differs(make_result) ->
     point = Point(unit="u0", bpp=0.1, miou=63.0, payload_bytes=9)
     check = check_exactly(make_result().meta, point, [row], point, [row._replace(union=(5, 7))])
     assert not check.holds and "  a.png: other pixels per class" in check.lines()
+    (line,) = check_exactly(make_result().meta, point, [row], point, [row]).lines()
+    assert "as many payload bytes each, pixels per class as committed" in line
 
 
 def test_other_images_are_refused_and_counted() -> None:
@@ -149,6 +152,7 @@ def test_several_seeds_judge_accuracy_and_rate_and_those_of_another_file_of_the_
             check = check_retrained(sources, origin, retrained)
             assert check.holds == holds, (name, value)
             assert all("from seeds 0, 1, 2 (t, 2 degrees of freedom)" in line for line in check.lines())
+            assert "86.2 committed" in check.lines()[0] and "0.021 committed" in check.lines()[1], "not their mean"
 
 
 def test_one_seed_judges_accuracy_by_its_bootstrap_interval_and_no_rate(sources: list[Source]) -> None:

@@ -1,15 +1,24 @@
 """SPIC with its hyperprior kept: the same symbols through another coder, which conditions on a coded hyper-latent."""
 
+import copy
 import math
 
 import pytest
 import torch
 from tiny_parts import make_images, make_student
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from sc2_spic_plugin.coding.integer_synthesis import IntegerSynthesis
 from sc2_spic_plugin.errors import BitstreamError, ConfigError, TableError
+from sc2_spic_plugin.leaderboard import Protocol, TimingRules
+from sc2_spic_plugin.leaderboard.costs import measure_costs
+from sc2_spic_plugin.leaderboard.sides import sides_of
+from sc2_spic_plugin.leaderboard.spending import CODING, DEVICE, SERVER, spending
+from sc2_spic_plugin.models.exporting import export_halves
+from sc2_spic_plugin.models.unit_files import export_unit
 from sc2_spic_plugin.rate_estimators import RateEstimator, build_rate_estimator
+from sc2_spic_plugin.rate_estimators.quick_bottleneck import QuickEntropyBottleneck
 from sc2_spic_plugin.training import SpicModel
 from sc2_spic_plugin.training.kept_hyperprior import hyperprior_coder
 
@@ -69,7 +78,7 @@ def test_other_sizes_and_wild_values_come_back(trained: RateEstimator):
     coder = hyperprior_coder(trained)
     for height, width in ((1, 1), (4, 4), (9, 3)):
         symbols = torch.randint(0, 5, (CHANNELS, height, width), dtype=torch.int32)
-        symbols[0, 0, 0], symbols[-1, -1, -1] = 2_000_000_000, -77
+        symbols[0, 0, 0], symbols[-1, -1, -1] = 2**31 - 1, -(2**31)
         assert torch.equal(coder.decode(coder.encode(symbols), tuple(symbols.shape)), symbols)
     with pytest.raises(BitstreamError, match="for 8 channels"):
         coder.decode(b"abc", (3, 4, 4))
@@ -131,7 +140,68 @@ def test_what_is_shipped_counts_networks_and_tables_of_the_hyper_latent():
     model.train()(make_images(4))
     model.eval().update()
     coder, analysis = model.coder_of("unit"), model.rate_estimator.analysis
-    assert coder.table_bytes > coder.side.table_bytes + sum(weight.numel() for weight in analysis.parameters())
+    weights = 4 * sum(weight.numel() for weight in analysis.parameters())
+    assert coder.table_bytes == coder.side.table_bytes + coder.synthesis.stored_bytes + weights
+    assert coder.synthesis.stored_bytes > 4 * model.rate_estimator.synthesis.last.weight.numel()
+
+
+def test_a_kept_hyperprior_costs_the_device_both_its_networks_and_the_server_the_synthesis():
+    images = make_images(2)
+    static, hyper = kept(), kept(coder="hyperprior")
+    static.train()(images)
+    hyper.load_state_dict(static.state_dict())
+    protocol = Protocol(
+        name="p", resize=32, crop=32, denominator=(32, 32), selection="a", report="b", threads=1,
+        timing=TimingRules(warm_up=0, repeats=1),
+    )  # fmt: skip
+    before, after = (measure_costs(model.eval(), images, protocol, is_timed=False) for model in (static, hyper))
+    sides = sides_of(hyper)
+    with (
+        FlopCounterMode(display=False) as counter,
+        spending(sides.switches, sides.begins, counter.get_total_flops) as pass_,
+    ):
+        hyper(images)
+    assert pass_.spent[DEVICE, CODING] == pass_.spent[SERVER, CODING] == 0, "networks are not booked as coding"
+    estimator = hyper.rate_estimator
+    stored = [tensor for part in (estimator.analysis, estimator.synthesis) for tensor in part.state_dict().values()]
+    added = sum(tensor.numel() * tensor.element_size() for tensor in stored) / 1024
+    assert after.encoder_kilobytes == pytest.approx(before.encoder_kilobytes + added)
+    assert after.frozen_kilobytes == before.frozen_kilobytes
+    synthesis = after.server_macs - before.server_macs
+    analysis = after.encoder_macs - before.encoder_macs - synthesis
+    height, width = hyper.unit.latent_size(hyper.feature_size)
+    last = estimator.synthesis.last.weight.numel() * height * width
+    first = estimator.analysis.layers[0].weight.numel() * height * width
+    assert last < synthesis < 2 * last and first < analysis < 2 * first
+
+
+def test_codes_are_made_with_another_digest_once_either_side_of_the_hyperprior_changes(trained: RateEstimator):
+    changed = [copy.deepcopy(trained) for _ in range(2)]
+    changed[0].synthesis.last.weight.data[0, 0, 0, 0] += 1.0
+    next(changed[1].hyper_density.matrices.parameters()).data.add_(0.1)
+    digests = {hyperprior_coder(estimator).digest for estimator in (trained, *changed, copy.deepcopy(trained))}
+    assert len(digests) == 3
+
+
+def test_tables_of_the_hyper_latent_do_not_hang_on_the_last_bit_of_the_arithmetic(
+    trained: RateEstimator, monkeypatch: pytest.MonkeyPatch
+):
+    logits_here = QuickEntropyBottleneck._logits_cumulative
+
+    def logits_elsewhere(self: QuickEntropyBottleneck, inputs: Tensor, stop_gradient: bool) -> Tensor:
+        logits = logits_here(self, inputs, stop_gradient)
+        return logits * (1 + torch.finfo(logits.dtype).eps)
+
+    digest = hyperprior_coder(trained).side.digest
+    monkeypatch.setattr(QuickEntropyBottleneck, "_logits_cumulative", logits_elsewhere)
+    assert hyperprior_coder(trained).side.digest == digest
+
+
+def test_a_unit_that_has_no_hyperprior_is_not_added_where_hyperpriors_are_kept():
+    model, other = kept(coder="hyperprior"), kept()
+    with pytest.raises(ConfigError, match="has tables and no hyperprior"):
+        model.add_unit("late", other.units["unit"], other.tables["unit"], other.unit_arguments["unit"])
+    assert list(model.units) == list(model.tables) == list(model.rate_estimators) == ["unit"]
 
 
 def test_a_coder_without_a_hyperprior_is_refused():
@@ -139,3 +209,16 @@ def test_a_coder_without_a_hyperprior_is_refused():
         make_student(rate_estimator={"key": "static_table"}, coder="hyperprior")
     with pytest.raises(ConfigError, match="Did you mean `hyperprior`"):
         make_student(rate_estimator={"key": "mean_scale_hyperprior"}, coder="hyperprio")
+
+
+def test_units_whose_hyperprior_is_kept_are_not_exported_as_if_tables_coded_them(tmp_path):
+    model = kept(coder="hyperprior")
+    model.train()(make_images(4))
+    model.eval().update()
+    for export in (
+        lambda: export_unit(model, "unit", tmp_path),
+        lambda: export_halves(model, tmp_path / "halves", "classification"),
+    ):
+        with pytest.raises(ConfigError, match="a kept hyperprior cannot be exported"):
+            export()
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Whether a committed point holds: the same bytes and answers again, or a new training within the stated spread."""
+"""Whether a committed point holds: every image measured as before, or a new training within the stated spread."""
 
 from .exact import ExactCheck, check_exactly, check_images
 from .point_name import UNITS, find_point, shipped_unit_path

@@ -1,4 +1,4 @@
-"""A point measured again from the same weights: image by image, byte by byte."""
+"""A point measured again from the same weights: bytes of each image's payload, and whether or where it is right."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -94,7 +94,8 @@ class ExactCheck:
             about = [f"{point.accuracy:.2f} %"]
             about += [] if point.bpp is None else [f"{point.bpp:.4g} bpp"]
             about += [] if point.code_bytes is None else [f"{point.code_bytes:.1f} code bytes per image"]
-            return [f"all {self.images} images: the same payload bytes and the same answers ({', '.join(about)})"]
+            answer = "pixels per class" if point.top1 is None else "right or wrong"
+            return [f"all {self.images} images: as many payload bytes each, {answer} as committed ({', '.join(about)})"]
         lines = [self._count(), *(f"  {difference}" for difference in self.differences[:SHOWN])]
         if len(self.differences) > SHOWN:
             lines.append(f"  and {len(self.differences) - SHOWN} more")
@@ -147,8 +148,9 @@ def check_exactly(
 ) -> ExactCheck:
     """Compares a committed point with what was measured again from the same weights.
 
-    Payload bytes and answers are compared image by image. Code bytes, of which a table has no column, and top-5 are
-    compared as means over all images.
+    Sizes of payloads and whether answers are right (segmentation: pixels per class) are compared image by image; what
+    the bytes are, no table tells. Code bytes, of which a table has no column, and top-5 are compared as means over all
+    images.
 
     Args:
         meta: provenance of the committed point.

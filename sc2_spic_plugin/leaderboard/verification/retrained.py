@@ -111,7 +111,7 @@ def _accuracy(point: Point, seeds: Sequence[Point], retrained: Point) -> Judgeme
     values = [seed.accuracy for seed in seeds]
     if len(set(values)) > 1:
         interval = prediction_interval(values)
-        return Judgement(name, sum(values) / len(values), retrained.accuracy, interval, _basis(seeds))
+        return Judgement(name, point.accuracy, retrained.accuracy, interval, _basis(seeds))
     if point.confidence_low is None or point.confidence_high is None:
         raise DataError(
             f"the committed point `{point.unit}` has one seed and no bootstrap interval, so nothing says how far a new "
@@ -127,7 +127,7 @@ def _rate(point: Point, seeds: Sequence[Point], retrained: Point) -> list[Judgem
         return []
     values = [seed.bpp for seed in seeds if seed.bpp is not None]
     if len(set(values)) > 1:
-        return [Judgement("bpp", sum(values) / len(values), retrained.bpp, prediction_interval(values), _basis(seeds))]
+        return [Judgement("bpp", point.bpp, retrained.bpp, prediction_interval(values), _basis(seeds))]
     return [Judgement("bpp", point.bpp, retrained.bpp, None, "one seed says nothing of the spread of trainings")]
 
 

@@ -12,7 +12,7 @@ from ...ops import write_atomic
 from ...runtime.manifest import DEVICE, MANIFEST, PROGRAMS, SERVER, UNITS, Manifest
 from ...runtime.unit_description import UnitDescription
 from ..split_model import SplitModel
-from ..unit_files import UnitFiles, export_unit
+from ..unit_files import UnitFiles, check_exportable, export_unit
 from .network import export_network
 
 __all__ = ["ExportedHalves", "add_units", "export_halves"]
@@ -141,6 +141,7 @@ def add_units(model: SplitModel, out: str | Path, units: Mapping[str, str] | Non
 
 
 def _checked_names(model: SplitModel, units: Mapping[str, str] | None) -> dict[str, str]:
+    check_exportable(model)
     names = {name: name for name in model.units} if units is None else dict(units)
     for name, exported_as in names.items():
         if name not in model.units:
