@@ -102,12 +102,21 @@ def check_plot_path(path: Path) -> None:
 
 
 def curve_dashes(curves: Sequence[Curve]) -> list[int]:
-    """Returns which dash each curve's line has, 0 to 3: the number of the curve among those of its method."""
-    seen: dict[str, int] = {}
+    """Returns which dash each curve's line has, 0 to 3.
+
+    Where the curves are of several splits, each split has a dash, and open markers tell supervision; else curves of one
+    method are numbered.
+    """
+    cuts = sorted({curve.meta.cut for curve in curves if curve.meta.cut})
+    several = len(cuts) > 1
+    seen: dict[tuple[str | None, ...], int] = {}
     numbers = []
     for curve in curves:
-        numbers.append(seen.get(curve.meta.method, 0))
-        seen[curve.meta.method] = numbers[-1] + 1
+        meta = curve.meta
+        key = (meta.method, meta.supervision, meta.cut) if several else (meta.method,)
+        first = cuts.index(meta.cut) if several and meta.cut else 0
+        numbers.append(first + seen.get(key, 0) * max(len(cuts), 1))
+        seen[key] = seen.get(key, 0) + 1
     return [value % len(_LINES) for value in numbers]
 
 

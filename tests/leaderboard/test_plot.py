@@ -13,10 +13,13 @@ from sc2_spic_plugin.leaderboard import (
     MethodStyle,
     PublishedCurve,
     ResultFile,
+    Source,
     method_style,
     plot_rate_accuracy,
     register_method_style,
 )
+from sc2_spic_plugin.leaderboard.curve import build_curves
+from sc2_spic_plugin.leaderboard.plot import curve_dashes
 from sc2_spic_plugin.leaderboard.styles import METHOD_STYLES
 
 
@@ -132,3 +135,19 @@ def test_importing_the_leaderboard_imports_no_drawing_console_or_host_package_be
                 waiting += [str(node.module)] if node.level == 1 else []
             assert not {each.split(".")[0] for each in names} & {"matplotlib", "rich", "sc2bench", "pillow_heif"}, name
     assert {"plot", "table", "codecs", "segmentation_metric", "comparison", "csv_table"} <= reached
+
+
+def test_each_split_has_a_dash_of_its_own_with_and_without_labels(make_result) -> None:
+    results = [
+        make_result("spic", cut=cut, supervision=supervision)
+        for supervision in ("supervised", "unsupervised")
+        for cut in ("layer4.2", "layer3.4", "layer4.0")
+    ]
+    curves = build_curves([Source(result) for result in (*results, make_result("jpeg"))])
+    dash = {
+        (curve.meta.cut, curve.meta.supervision): dash for curve, dash in zip(curves, curve_dashes(curves), strict=True)
+    }
+    assert [dash[cut, "supervised"] for cut in ("layer3.4", "layer4.0", "layer4.2")] == [0, 1, 2]
+    assert all(dash[cut, "unsupervised"] == dash[cut, "supervised"] for cut in ("layer3.4", "layer4.0", "layer4.2"))
+    one = build_curves([Source(result) for result in results if result.meta.cut == "layer4.0"])
+    assert sorted(curve_dashes(one)) == [0, 1]
