@@ -153,7 +153,7 @@ def test_every_cut_and_estimator_of_the_sweeps_is_built(
     cuts: Callable[..., CutNetwork], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sc2_spic_plugin.training.spic_models.build_network", lambda *_arguments: torch.nn.Identity())
-    monkeypatch.setattr("sc2_spic_plugin.models.split_model.cut_network", cuts)
+    monkeypatch.setattr("sc2_spic_plugin.models.frozen_halves.cut_network", cuts)
     build: dict[str, Callable[..., Any]] = {"spic_classifier": spic_classifier, "spic_segmenter": spic_segmenter}
     assert len(different_models()) >= 12
     for key, (name, config) in different_models().items():

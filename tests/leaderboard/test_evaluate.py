@@ -50,7 +50,7 @@ def test_measuring_leaves_the_models_analyzers_as_they_were(model: SpicModel) ->
 
 
 def test_accuracy_comes_from_decoded_symbols(model: SpicModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    def swapped(*_compressed: object) -> Tensor:
+    def swapped(**_compressed: object) -> Tensor:
         return torch.nn.functional.one_hot(torch.tensor([7]), 8).float()
 
     monkeypatch.setattr(model, "decode", swapped)
