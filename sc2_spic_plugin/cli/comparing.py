@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["leaderboard", "plot", "report"]
 
+COMPARISON = "comparison.json"
+"""What `sc2-spic leaderboard --out` leaves beside result files, and is none."""
+
 Results = Annotated[list[Path], typer.Argument(help="result files, or folders of them")]
 AgainstOption = Annotated[
     list[str] | None,
@@ -93,7 +96,7 @@ def leaderboard(
         out / "leaderboard.md": table,
         out / "leaderboard.csv": render_csv(sources),
         out / "comparison.md": comparison,
-        out / "comparison.json": f"{document}\n",
+        out / COMPARISON: f"{document}\n",
     }
     write_texts(files, overwrite)
 
@@ -151,7 +154,8 @@ def _collect(paths: Sequence[Path]) -> "list[Source]":
     from ..leaderboard import collect_results
 
     collected = collect_results(paths)
-    others = [path for path in collected.skipped if not path.with_suffix(".safetensors").is_file()]  # shipped units
+    units = {path for path in collected.skipped if path.with_suffix(".safetensors").is_file()}
+    others = [path for path in collected.skipped if path not in units and path.name != COMPARISON]
     if others:
         names = ", ".join(str(path) for path in others)
         typer.echo(f"no result files, left out: {names}", err=True)
