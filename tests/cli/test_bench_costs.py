@@ -184,16 +184,6 @@ def test_costs_that_were_measured_by_other_rules_are_measured_again(
     assert why_costs(jobs[2]) == reason and timed_by(jobs) == ["jpeg/q5"] and why_costs(jobs[2]) is None
 
 
-def test_a_row_whose_device_does_everything_has_no_costs_on_a_server(tmp_path: Path) -> None:
-    jobs = make_jobs(tmp_path, methods=[])
-    run_timed(jobs)
-    for job in jobs[:2]:
-        path = job.folder / "result.json"
-        extra(server_macs=200)(ResultFile.load(path)).save(path, overwrite=True)
-    assert why_costs(jobs[0]) is None, "the original network runs on the server"
-    assert why_costs(jobs[1]) == "with the costs of a network on the server" and timed_by(jobs) == ["label/row"]
-
-
 def test_the_plan_says_what_is_timed_how_long_that_takes_and_why(tmp_path: Path) -> None:
     jobs = make_jobs(tmp_path)
     out, suite = tmp_path / "out", make_suite(tmp_path)

@@ -7,7 +7,6 @@ from pathlib import Path
 from ...configs.plain import load_plain
 from ...errors import ConfigError
 from ...leaderboard import Point, Protocol, ResultFile, load_protocol
-from ...leaderboard.styles import LABEL_METHOD, MASK_METHOD
 from ...ops import write_atomic
 from .cost_columns import COST_FIELDS
 from .job import RESULT, Job
@@ -65,16 +64,13 @@ def untimed_points(result: ResultFile, protocol: Protocol, since: str | None = N
         protocol: says how latency is measured.
         since: costs measured until then do not count, nor those of an unknown time.
     """
-    has_server = result.meta.method not in (LABEL_METHOD, MASK_METHOD)
-    problems = {point.unit: _problem(point, protocol, since, has_server) for point in result.points}
+    problems = {point.unit: _problem(point, protocol, since) for point in result.points}
     return {unit: problem for unit, problem in problems.items() if problem is not None}
 
 
-def _problem(point: Point, protocol: Protocol, since: str | None, has_server: bool) -> str | None:
+def _problem(point: Point, protocol: Protocol, since: str | None) -> str | None:
     if any(getattr(point, name) is None for name in COST_FIELDS):
         return "without costs"
-    if point.extra.get("server_macs") and not has_server:
-        return "with the costs of a network on the server"
     rules = {"batch_size": protocol.timing.batch_size, "repeats": protocol.timing.repeats, "threads": protocol.threads}
     for name, wanted in rules.items():
         found = point.extra.get(f"timing_{name}")
