@@ -13,6 +13,9 @@ __all__ = ["beating", "open_storage", "quiet_optuna"]
 _PATIENCE = 60.0
 """Seconds to wait for an SQLite file that another worker is writing."""
 
+_quiet = threading.RLock()
+"""Held while the warnings of the process are changed: two threads would put back each other's filters."""
+
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
@@ -26,7 +29,7 @@ def quiet_optuna() -> Iterator[None]:
     except ImportError as error:
         raise ConfigError("a search needs Optuna: pip install 'sc2-spic-plugin[search]'.") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings():
+    with _quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         warnings.filterwarnings("ignore", "Heartbeat of storage is supposed to be used with Study.optimize")
         yield
