@@ -1,7 +1,9 @@
-"""Progress bars with rate and time left, on the terminal only."""
+"""Progress with rate and time left: a bar on a terminal, elsewhere a line a minute."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import (
@@ -19,6 +21,9 @@ from rich.text import Text
 
 __all__ = ["Reporter", "console", "reporter"]
 
+NOTE_SECONDS = 60.0
+"""Between two lines of progress in a log."""
+
 console = Console(stderr=True)
 
 
@@ -32,10 +37,20 @@ class RateColumn(ProgressColumn):
 
 
 class Reporter:
-    """One line of progress that the parts of a run take over one after another."""
+    """One line of progress that the parts of a run take over one after another.
 
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        self._progress, self._task, self._what = progress, task, ""
+    Args:
+        progress: shows it on a terminal.
+        task: of `progress`.
+        title: begins each line in a log.
+        clock: seconds.
+    """
+
+    def __init__(
+        self, progress: Progress, task: TaskID, title: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._progress, self._task, self._what, self._title = progress, task, "", title
+        self._clock, self._noted = clock, clock()
 
     def step(self, what: str, done: int, total: int) -> None:
         """Shows that `done` of `total` steps are done; a new beginning restarts the clock."""
@@ -45,11 +60,22 @@ class Reporter:
             if done <= 1:
                 self._progress.reset(self._task, total=total)
         self._progress.update(self._task, description=what, completed=done, total=total)
+        if self._progress.disable and self._clock() - self._noted >= NOTE_SECONDS:
+            self._noted = self._clock()
+            self._note(what, done, total)
+
+    def _note(self, what: str, done: int, total: int) -> None:
+        """Says in a line how far the work is."""
+        task = self._progress.tasks[self._task]
+        rate = "" if task.speed is None else f", {task.speed:.1f}/s"
+        left = "" if task.time_remaining is None else f", {timedelta(seconds=int(task.time_remaining))} left"
+        line = f"{self._title}: {what} {done}/{total}{rate}{left}"
+        self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def reporter(title: str) -> Iterator[Reporter]:
-    """Opens a progress line called `title`; it goes when the work is done."""
+    """Opens a progress line called `title`; on a terminal it goes when the work is done."""
     columns = (
         TextColumn(f"[bold]{title}"),
         TextColumn("{task.description}"),
@@ -61,5 +87,4 @@ def reporter(title: str) -> Iterator[Reporter]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=None)
-        yield Reporter(progress, task)
+        yield Reporter(progress, progress.add_task("", total=None), title)

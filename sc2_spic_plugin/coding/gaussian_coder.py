@@ -1,8 +1,8 @@
 """Symbols of which each has a Gaussian of its own, in the range coder that all tables share.
 
-compressai's `GaussianConditional` is not called: a unit's symbols are whole before a mean is known, and it codes rounded
-differences to the mean, so whole symbols would need whole means, and more bits (a test compares the two). Nor can it
-append to the code of the hyper-latent, and two strings of a few bytes each would be padded twice.
+compressai's `GaussianConditional` is not called: a unit's symbols are whole before a mean is known, and it codes
+rounded differences to the mean, so whole symbols would need whole means, and more bits (a test compares the two). Nor
+can it append to the code of the hyper-latent, and two strings of a few bytes each would be padded twice.
 """
 
 from collections.abc import Iterator
