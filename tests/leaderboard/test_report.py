@@ -17,6 +17,7 @@ from sc2_spic_plugin.leaderboard import PublishedCurve, Source, collect_results,
 from sc2_spic_plugin.leaderboard.curve import build_curves
 from sc2_spic_plugin.leaderboard.link import end_to_end_ms
 from sc2_spic_plugin.leaderboard.report import render_report
+from sc2_spic_plugin.leaderboard.tradeoff import encoder_times_rate
 
 SHOWN = "made-up-64"
 
@@ -188,10 +189,25 @@ def test_the_axis_changes_its_unit_and_drops_what_cannot_be_placed_on_it(section
     assert "bits per image pixel" in title()
     section.choice("kilobytes").click()
     assert "kilobytes of 1,024 bytes" in title() and "JPEG" in section.labels()
+    section.choice("encoder size").click()
+    assert "(ExR of SC2" in title() and "Entropic Student (supervised)" in section.labels()
+    assert not section.labels() & {"JPEG", "SPIC S1 (as published)"}  # no network to ship, none of known size
     section.choice("end-to-end").click()
     assert "end-to-end latency, ms (link of 1.00 Mbit/s)" in title()
     assert section.labels() >= {"send the label", "Entropic Student (supervised)"}
     assert not section.labels() & {"JPEG", "SPIC S1 (as published)"}  # no measured times
+
+
+def test_the_encoder_times_the_payload_is_that_of_the_comparison(section: Section, sources: list[Source]) -> None:
+    section.choice("encoder size").click()
+    members = [source for source in sources if source.result.meta.protocol == SHOWN]
+    single = [p for c in build_curves(members) for p in c.points if c.meta.method == "entropic_student"]
+    told = [each.get_attribute("aria-label") for each in section.all(".canvas .point")]
+    placed = {text.split(",")[1].split(":")[0].strip(): text for text in told if text.startswith("Entropic")}
+    assert placed.keys() == {point.unit for point in single}
+    for point in single:
+        drawn = float(placed[point.unit].rpartition(" at ")[2].replace(",", ""))
+        assert drawn == pytest.approx(encoder_times_rate(point), rel=0.006)
 
 
 @pytest.mark.parametrize("exponent", [-1.0, 1.0])

@@ -34,17 +34,29 @@ function linearScale(low, high, from, to) {
   return scale;
 }
 
-// What the horizontal axis can show; `of` returns null where a point lacks it.
+// What the horizontal axis can show; `of` returns null where a point lacks it, `lacks` says so where all do.
 const RATES = {
-  bpp: { title: 'bits per image pixel (payload)', of: point => point.bpp },
+  bpp: { choice: 'bits per pixel', title: 'bits per image pixel (payload)', of: point => point.bpp },
   kilobytes: {
+    choice: 'kilobytes per image',
     title: 'payload per image, kilobytes of 1,024 bytes',
     of: (point, link, pixels) => {
       if (point.payload_bytes !== undefined) return point.payload_bytes === null ? null : point.payload_bytes / 1024;
       return pixels === null ? null : point.bpp * pixels / 8 / 1024;
     },
   },
-  latency: { title: 'end-to-end latency, ms', of: (point, link) => latency(point, link) },
+  sizes: {
+    choice: 'encoder size \u00d7 payload',
+    title: 'size of the encoder \u00d7 payload per image, KB \u00d7 KB (ExR of SC2; codecs have no network to ship)',
+    lacks: 'no shown method has an encoder of known size',
+    of: point => (point.encoder_kilobytes && point.payload_bytes ? point.encoder_kilobytes * point.payload_bytes / 1024 : null),
+  },
+  latency: {
+    choice: 'end-to-end latency',
+    title: 'end-to-end latency, ms',
+    lacks: 'no shown method has measured times',
+    of: (point, link) => latency(point, link),
+  },
 };
 
 // Milliseconds for encode, transfer over a link of `link` Mbit/s, and decode; null where one was not measured.

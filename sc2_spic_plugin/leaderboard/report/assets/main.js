@@ -33,9 +33,9 @@ function makeBoard(group, number) {
     draw();
   }
 
-  const radios = [['bpp', 'bits per pixel'], ['kilobytes', 'kilobytes per image'], ['latency', 'end-to-end latency']].map(([rate, text]) => html('label', {}, [
+  const radios = Object.entries(RATES).map(([rate, { choice }]) => html('label', {}, [
     html('input', { type: 'radio', name: `rate-${number}`, value: rate, checked: rate === state.rate, onchange: () => { state.rate = rate; draw(); } }),
-    text,
+    choice,
   ]));
 
   const speed = html('output', {}, '1 Mbit/s');

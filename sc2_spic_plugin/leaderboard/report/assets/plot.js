@@ -152,7 +152,7 @@ function makePlot(group, state, pick) {
     items = collect();
     canvas.replaceChildren();
     if (!items.length) {
-      const what = state.rate === 'latency' ? 'no shown method has measured times' : 'nothing is shown';
+      const what = RATES[state.rate].lacks || 'nothing is shown';
       canvas.append(svg('text', { x: WIDTH / 2, y: HEIGHT / 2, 'text-anchor': 'middle' }, what));
       return;
     }
