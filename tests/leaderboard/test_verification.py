@@ -176,3 +176,15 @@ def test_seeds_that_agree_say_nothing_of_the_spread(sources: list[Source]) -> No
     near = dataclasses.replace(points[0], top1=points[0].top1 + 0.5)
     check = check_retrained([source], Origin(points[0], source), near)
     assert check.holds and "bootstrap" in check.lines()[0]
+
+
+def test_seeds_so_far_apart_that_nothing_can_lie_outside_verify_nothing(sources: list[Source]) -> None:
+    result = sources[0].result
+    first = dataclasses.replace(result.points[0], seed=0, top1=20.0, bpp=0.02)
+    points = [first, dataclasses.replace(first, seed=1, top1=40.0, bpp=0.021)]
+    source = Source(dataclasses.replace(result, points=points), Path("other/spic.json"))
+    check = check_retrained([source], Origin(first, source), first)
+    assert check.holds and "not judged: nothing can lie outside" in check.lines()[0]  # the rate is judged
+    unrated = dataclasses.replace(first, bpp=None)
+    check = check_retrained([source], Origin(first, source), unrated)
+    assert not check.holds and "nothing could be judged" in check.lines()[-1]

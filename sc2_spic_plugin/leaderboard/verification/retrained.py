@@ -60,12 +60,15 @@ class RetrainedCheck:
 
     @property
     def holds(self) -> bool:
-        """Whether every figure that is judged lies in its interval."""
-        return all(judgement.holds for judgement in self.judgements)
+        """Whether every figure that is judged lies in its interval, and one is."""
+        return all(each.holds for each in self.judgements) and any(each.interval for each in self.judgements)
 
     def lines(self) -> list[str]:
         """Returns what a reader is told."""
-        return [str(judgement) for judgement in self.judgements]
+        told = [str(judgement) for judgement in self.judgements]
+        if not any(each.interval for each in self.judgements):
+            told.append("nothing could be judged, so nothing is verified; the committed curve needs further seeds")
+        return told
 
 
 def check_retrained(sources: Sequence[Source], origin: Origin, retrained: Point) -> RetrainedCheck:
@@ -110,8 +113,7 @@ def _accuracy(point: Point, seeds: Sequence[Point], retrained: Point) -> Judgeme
     name = "top-1 %" if point.top1 is not None else "mIoU %"
     values = [seed.accuracy for seed in seeds]
     if len(set(values)) > 1:
-        interval = prediction_interval(values)
-        return Judgement(name, point.accuracy, retrained.accuracy, interval, _basis(seeds))
+        return _judged_by_seeds(name, point.accuracy, retrained.accuracy, values, seeds, Interval(0.0, 100.0))
     if point.confidence_low is None or point.confidence_high is None:
         raise DataError(
             f"the committed point `{point.unit}` has one seed and no bootstrap interval, so nothing says how far a new "
@@ -127,8 +129,19 @@ def _rate(point: Point, seeds: Sequence[Point], retrained: Point) -> list[Judgem
         return []
     values = [seed.bpp for seed in seeds if seed.bpp is not None]
     if len(set(values)) > 1:
-        return [Judgement("bpp", point.bpp, retrained.bpp, prediction_interval(values), _basis(seeds))]
+        return [_judged_by_seeds("bpp", point.bpp, retrained.bpp, values, seeds, Interval(0.0, math.inf))]
     return [Judgement("bpp", point.bpp, retrained.bpp, None, "one seed says nothing of the spread of trainings")]
+
+
+def _judged_by_seeds(
+    name: str, committed: float, retrained: float, values: Sequence[float], seeds: Sequence[Point], possible: Interval
+) -> Judgement:
+    """Judges a figure by the spread over seeds, unless they spread so far that nothing could lie outside."""
+    found, basis = prediction_interval(values), _basis(seeds)
+    interval = Interval(max(found.low, possible.low), min(found.high, possible.high))
+    if interval == possible:
+        return Judgement(name, committed, retrained, None, f"nothing can lie outside the {basis}")
+    return Judgement(name, committed, retrained, interval, basis)
 
 
 def _basis(seeds: Sequence[Point]) -> str:
