@@ -165,7 +165,7 @@ def _three_way(comparison: Comparison) -> ComparisonTable:
         Column("Encoder KB", "what the device must store"),
         Column("Frozen KB", "of these, the original network's own: nothing new for a device that has the network"),
         Column("Encoder MMACs", "multiply-accumulates on the device per image, millions"),
-        Column("Size x rate", "encoder KB times payload KB per image, the lower the better"),
+        Column("Size x rate", "encoder KB times payload KB per image (SC2's ExR), the lower the better"),
     ]
     cells = []
     for curve, point in _front_points(comparison):
