@@ -1,7 +1,6 @@
 """Other people's numbers: read as reported, marked, under a protocol that is named, and competing with none."""
 
 import argparse
-import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 import typer
+from reported_parts import standing
 from sc2bench.analysis import FileSizeAnalyzer
 from torchdistill.common.constant import LOGGING_FORMAT
 from typer.testing import CliRunner, Result
@@ -22,19 +22,12 @@ from sc2_spic_plugin.leaderboard.collect import Source
 from sc2_spic_plugin.leaderboard.readers import (
     ReportedCurve,
     ReportedPoint,
-    Standing,
     as_result,
     detect_format,
     read_reported,
 )
 
 PIXELS = 224 * 224
-COMPRESSAI = {
-    "name": "mbt2018-mean-mse",
-    "description": "Inference (ans)",
-    "results": {"psnr-rgb": [28.1, 30.5], "ms-ssim-rgb": [0.95, 0.98], "bpp": [0.2, 0.4], "encoding_time": [0.1, 0.2]},
-}
-RAC = {"top1": [0.75, 0.7], "top5": [0.92, 0.9], "bpp": [1.15, 0.7], "checkpoint": ["lmb0.08.pt", "lmb0.16.pt"]}
 app = typer.Typer()
 for command in (convert, leaderboard):
     app.command()(command)
@@ -42,11 +35,6 @@ for command in (convert, leaderboard):
 
 def _run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def _standing(**changes: Any) -> Standing:
-    values: dict[str, Any] = {"method": "entropic_student", "dataset": "ImageNet", "network": "resnet50"}
-    return Standing(**{"protocol": load_protocol("imagenet-224"), **values, **changes})
 
 
 class Log:
@@ -102,7 +90,7 @@ def log(tmp_path: Path) -> Path:
 
 def test_a_log_gives_the_students_test_and_the_harness_size(log: Path) -> None:
     assert detect_format(log) == "sc2bench"
-    result = as_result([read_reported(log)], _standing())
+    result = as_result([read_reported(log)], standing())
     (point,) = result.points
     assert (point.top1, point.top5, point.unit, point.seed) == (74.25, 91.98, "splitable_resnet50-fp-beta0.16", 3)
     assert point.harness_kilobytes == 3.0 and point.bpp == pytest.approx(3 * 1024 * 8 / PIXELS)
@@ -130,7 +118,7 @@ def test_payload_bytes_of_our_analyzer_take_the_place_of_the_harness_size(tmp_pa
         log.accuracy(70.0, 90.0)
         log.sizes([140 / 1024, 144 / 1024])
         analyzer.summarize()
-    (point,) = as_result([read_reported(tmp_path / "run.log")], _standing()).points
+    (point,) = as_result([read_reported(tmp_path / "run.log")], standing()).points
     assert (point.payload_bytes, point.code_bytes) == (34.0, 32.0)
     assert point.bpp == pytest.approx(34 * 8 / PIXELS)
 
@@ -143,12 +131,12 @@ def test_segmentation_logs_give_the_mean_iou(tmp_path: Path) -> None:
         )
         log.sizes([8.0])
     curve = read_reported(tmp_path / "run.log")
-    (point,) = as_result([curve], _standing(protocol=load_protocol("coco21-513"))).points
+    (point,) = as_result([curve], standing(protocol=load_protocol("coco21-513"))).points
     assert point.miou == 62.7 and point.bpp == pytest.approx(8 * 1024 * 8 / 513**2)
     with pytest.raises(DataError, match="reports no top1"):
-        as_result([curve], _standing())
+        as_result([curve], standing())
     with pytest.raises(ConfigError, match="each image's own pixels"):
-        as_result([curve], _standing(protocol=load_protocol("voc2012-513")))
+        as_result([curve], standing(protocol=load_protocol("voc2012-513")))
 
 
 def test_a_log_that_several_runs_wrote_into_gives_several_points(log: Path) -> None:
@@ -177,71 +165,6 @@ def test_a_log_that_lacks_something_says_what(log: Path, change: Callable[[str],
         read_reported(log)
 
 
-def _json(folder: Path, document: Any, name: str = "x.json") -> Path:
-    path = folder / name
-    path.write_text(json.dumps(document))
-    return path
-
-
-def test_compressai_needs_an_accuracy_and_keeps_its_other_columns(tmp_path: Path) -> None:
-    path = _json(tmp_path, COMPRESSAI)
-    assert detect_format(path) == "CompressAI"
-    with pytest.raises(DataError, match=r"ms-ssim-rgb, psnr-rgb, but no accuracy"):
-        read_reported(path)
-    document = {**COMPRESSAI, "results": {**COMPRESSAI["results"], "top1": [60.0, 70.0], "q": [1, 2]}}
-    result = as_result([read_reported(_json(tmp_path, document))], _standing(method="neural_mean_scale_hyperprior"))
-    assert [(point.unit, point.bpp, point.top1) for point in result.points] == [("q1", 0.2, 60.0), ("q2", 0.4, 70.0)]
-    assert result.points[0].extra == {"psnr-rgb": 28.1, "ms-ssim-rgb": 0.95, "encoding_time": 0.1}
-    assert result.meta.bits == "reported" and "Inference (ans)" in result.description
-
-
-def test_estimated_bits_are_called_estimated(tmp_path: Path) -> None:
-    results = {"bpp": [0.2], "acc1": [60.0]}
-    document = {"name": "x", "description": "Inference (entropy estimation)", "results": results}
-    result = as_result([read_reported(_json(tmp_path, document))], _standing())
-    assert result.meta.bits == "estimated"
-
-
-def test_accuracies_that_could_be_either_are_refused_until_somebody_says(tmp_path: Path) -> None:
-    path = _json(tmp_path, {"results": {"bpp": [0.2], "top1": [0.6]}})
-    with pytest.raises(DataError, match="--fractions"):
-        read_reported(path)
-    assert read_reported(path, fractions=True).points[0].accuracies == {"top1": 60.0}
-    assert read_reported(path, fractions=False).points[0].accuracies == {"top1": 0.6}
-    with pytest.raises(DataError, match="0 to 1"):
-        read_reported(_json(tmp_path, {"results": {"bpp": [0.2], "top1": [60.0]}}), fractions=True)
-
-
-def test_edge_cloud_rac_is_fractions_by_checkpoint_or_quality(tmp_path: Path) -> None:
-    path = _json(tmp_path, RAC, "ours_n8.json")
-    assert detect_format(path) == "edge-cloud-rac"
-    result = as_result([read_reported(path)], _standing(method="edge_cloud_rac"))
-    assert [(point.unit, point.bpp, point.top1, point.top5) for point in result.points] == [
-        ("lmb0.16", 0.7, 70.0, 90.0),
-        ("lmb0.08", 1.15, 75.0, 92.0),
-    ]
-    webp = {"quality": [1, 8], "top1": [0.46, 0.56], "bpp": [0.24, 0.37]}
-    assert [point.unit for point in read_reported(_json(tmp_path, webp)).points] == ["q1", "q8"]
-    with pytest.raises(DataError, match="0 to 1"):
-        read_reported(_json(tmp_path, {**RAC, "top1": [75.0, 70.0]}))
-
-
-@pytest.mark.parametrize(
-    ("document", "message"),
-    [
-        ({**RAC, "top5": [0.9]}, "`top5` has 1 entries, `bpp` 2"),
-        ({**RAC, "bpp": [1.0, float("nan")]}, r"bpp\[1\] is nan"),
-        ({**RAC, "bpp": [1.0, "x"]}, "no number"),
-        ({**RAC, "bpp": []}, "no list `bpp`"),
-        ({"results": {"bpp": 1.0, "top1": 2.0}}, "no list `bpp`"),
-        ({"a": 1}, "of no format that is read here"),
-    ],
-)
-def test_a_json_file_that_lacks_something_says_what(tmp_path: Path, document: Any, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        read_reported(_json(tmp_path, document))
-
-
 def test_our_own_results_are_nobody_elses(make_result: Callable[..., ResultFile], tmp_path: Path) -> None:
     path = make_result().save(tmp_path / "ours.json")
     assert detect_format(path) is None
@@ -254,16 +177,16 @@ def test_curves_of_one_kind_join_and_others_do_not() -> None:
         ReportedCurve(f"{name}.log", "sc2bench", [ReportedPoint(name, {"top1": 70.0}, bpp=0.1)], "note.", samples=5)
         for name in ("a", "b")
     ]
-    result = as_result(curves, _standing())
+    result = as_result(curves, standing())
     assert len(result.points) == 2 and "a.log, b.log" in result.description and result.meta.samples == 5
     with pytest.raises(ConfigError, match="of several"):
-        as_result([*curves, ReportedCurve("c", "CompressAI", curves[0].points, "")], _standing())
+        as_result([*curves, ReportedCurve("c", "CompressAI", curves[0].points, "")], standing())
     with pytest.raises(DataError, match="different numbers of images"):
-        as_result([*curves, ReportedCurve("c", "sc2bench", [], "", samples=6)], _standing())
+        as_result([*curves, ReportedCurve("c", "sc2bench", [], "", samples=6)], standing())
     with pytest.raises(DataError, match="there twice"):
-        as_result([curves[0], curves[0]], _standing())
+        as_result([curves[0], curves[0]], standing())
     with pytest.raises(DataError, match="reports no rate"):
-        as_result([ReportedCurve("c", "sc2bench", [ReportedPoint("u", {"top1": 1.0})], "")], _standing())
+        as_result([ReportedCurve("c", "sc2bench", [ReportedPoint("u", {"top1": 1.0})], "")], standing())
 
 
 def test_reported_rows_share_a_table_only_where_somebody_says_so_and_never_compete(

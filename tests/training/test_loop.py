@@ -1,7 +1,6 @@
 """Laws of the training loop: checkpoints are whole and good, selection needs no report image, seeds reproduce."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from tiny_segmenter import TinyPairs, make_host_segmenter
 from torch import Tensor, nn
 from torchdistill.common.main_util import load_ckpt
 
-from sc2_spic_plugin.errors import CheckpointError, ConfigError, DataError, TrainingError
+from sc2_spic_plugin.errors import ConfigError, DataError, TrainingError
 from sc2_spic_plugin.training import SpicModel
 from sc2_spic_plugin.training.build import BuiltConfig, seed_everything
 from sc2_spic_plugin.training.calibrate import calibrate
@@ -109,22 +108,6 @@ def test_the_last_stage_selects_afresh(tmp_path: Path, monkeypatch: Any) -> None
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["best_value"] == 5.0
 
 
-def test_checkpoints_are_whole_or_absent(tmp_path: Path, monkeypatch: Any) -> None:
-    model, path = make_student(), tmp_path / "checkpoint.pt"
-    save_model_checkpoint(path, model, 1.0)
-    before = path.read_bytes()
-    save: Callable[..., None] = torch.save
-
-    def failing(content: Any, file: Any) -> None:
-        save({"model": {}}, file)
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(torch, "save", failing)
-    with pytest.raises(OSError, match="No space left"):
-        save_model_checkpoint(path, make_student(seed=3), 0.5)
-    assert path.read_bytes() == before and [entry.name for entry in tmp_path.iterdir()] == ["checkpoint.pt"]
-
-
 def test_the_hosts_load_the_checkpoint_strictly_into_a_fresh_model(tmp_path: Path) -> None:
     run = built(unsupervised_stage(), model=make_student(distills=True))
     checkpoint = train(run, tmp_path)
@@ -138,49 +121,6 @@ def test_the_hosts_load_the_checkpoint_strictly_into_a_fresh_model(tmp_path: Pat
     for model in (run.model, fresh):
         model.eval().update()
     assert torch.equal(fresh(images), run.model(images)) and fresh.encode(images) == run.model.encode(images)
-
-
-def test_what_the_hosts_script_saves_is_read_back(tmp_path: Path) -> None:
-    from argparse import Namespace
-
-    model, path = make_student(seed=0), tmp_path / "script.pt"
-    content = {"model": model.state_dict(), "optimizer": {}, "best_value": 1.0, "args": Namespace(device="cpu")}
-    torch.save(content, path)
-    other = make_student()
-    load_model_checkpoint(path, other)
-    assert_same(state_of(model), state_of(other))
-
-
-def test_missing_damaged_and_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
-    model = make_student()
-    damaged, foreign, other, plain = (tmp_path / f"{name}.pt" for name in ("damaged", "foreign", "other", "plain"))
-    save_model_checkpoint(damaged, model, 0.0)
-    damaged.write_bytes(damaged.read_bytes()[:-300])
-    torch.save({"answer": 42}, foreign)
-    save_model_checkpoint(other, make_student(seed=1), 0.0)
-    save_model_checkpoint(plain, make_network(), 0.0)
-    for path, message in (
-        (tmp_path / "none.pt", "no checkpoint at .*train it first"),
-        (damaged, "cannot be read as a checkpoint"),
-        (foreign, "holds no state dict"),
-        (other, "made for another network"),
-        (plain, "has no `network_digest`"),
-    ):
-        with pytest.raises(CheckpointError, match=message):
-            load_model_checkpoint(path, model)
-    with pytest.raises(CheckpointError, match="does not fit the model of this config"):
-        load_model_checkpoint(other, make_network())
-
-
-def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
-    class Evil:
-        def __reduce__(self) -> Any:
-            return Path.touch, (tmp_path / "touched",)
-
-    torch.save({"model": Evil()}, tmp_path / "evil.pt")
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        load_model_checkpoint(tmp_path / "evil.pt", make_student())
-    assert not (tmp_path / "touched").exists()
 
 
 @pytest.mark.parametrize("kind", ["static_table", "mean_scale_hyperprior"])
