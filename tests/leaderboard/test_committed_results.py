@@ -1,0 +1,103 @@
+"""What is committed of Imagenette agrees with itself: tables with results, the README with both."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sc2_spic_plugin.leaderboard import Comparison, collect_results, compare_all, comparison_document, render_markdown
+from sc2_spic_plugin.leaderboard.curve import Curve
+
+IMAGE_BYTES = 160 * 160 / 8
+"""Bytes of an image at one bit per pixel."""
+SPLITS = {"split 1": "layer4.2", "split 2": "layer4.0", "split 3": "layer3.4"}
+SUPERVISIONS = {"supervised": "supervised", "label-free": "unsupervised"}
+METHODS = {
+    "static table": "spic_static_table",
+    "l1": "spic_l1",
+    "Entropic Student": "entropic_student",
+    "JPEG": "jpeg",
+    "WebP": "webp",
+    "HEIC": "heic",
+    "BPG": "bpg",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(repository: Path) -> Path:
+    return repository / "benchmarks" / "results" / "imagenette"
+
+
+@pytest.fixture(scope="module")
+def comparison(folder: Path) -> Comparison:
+    (found,) = compare_all(collect_results([folder]).sources)
+    return found
+
+
+def test_the_committed_tables_are_those_of_the_committed_results(folder: Path, comparison: Comparison) -> None:
+    results = [source.result for source in collect_results([folder]).sources]
+    assert (folder / "leaderboard.md").read_text(encoding="utf-8") == render_markdown(results)
+    written = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    made = json.loads(json.dumps(comparison_document([comparison])))
+    assert list(_differences(made, written, "")) == []
+
+
+def test_the_readme_states_what_the_committed_results_say(repository: Path, comparison: Comparison) -> None:
+    page = (repository / "README.md").read_text(encoding="utf-8")
+    rows = [
+        line.strip("| ").split(" | ") for line in page.splitlines() if line.endswith(" KB |") or line.endswith("| 0 |")
+    ]
+    stated = {cells[0]: cells[1:] for cells in rows if cells[0].startswith("SPIC") or cells[0] in METHODS}
+    assert len(stated) >= 6
+    for name, (one, two, encoder) in stated.items():
+        curve = _curve(comparison, name)
+        for text, drop in ((one, 1.0), (two, 2.0)):
+            assert text == _bytes(comparison, curve, drop), name
+        kilobytes = curve.points[0].mean("encoder_kilobytes")
+        assert encoder == (f"{kilobytes:,.0f} KB" if kilobytes else "0"), name
+
+
+def _curve(comparison: Comparison, name: str) -> Curve:
+    """Returns the curve that a row of the README names."""
+    words = name.removeprefix("SPIC at ").split(", ")
+    if name.startswith("SPIC"):
+        split, method, supervision = words
+        wanted = (METHODS[method], SUPERVISIONS[supervision], SPLITS[split])
+    else:
+        wanted = (METHODS[name], "supervised" if name == "Entropic Student" else None, None)
+    (curve,) = (
+        each
+        for each in comparison.curves
+        if (each.meta.method, each.meta.supervision, each.meta.cut if name.startswith("SPIC") else None) == wanted
+    )
+    return curve
+
+
+def _bytes(comparison: Comparison, curve: Curve, drop: float) -> str:
+    found = comparison.rate_at_drop(curve, drop)
+    if found is None or found.bpp is None:
+        return "never reached"
+    size = found.bpp * IMAGE_BYTES
+    return f"{'at most ' if found.is_bound else ''}{f'{size:.1f}' if size < 10 else f'{size:,.0f}'} B"
+
+
+def _differences(made: Any, written: Any, place: str) -> Iterator[str]:
+    """Yields where two documents differ by more than rounding."""
+    if isinstance(made, dict) and isinstance(written, dict):
+        if made.keys() != written.keys():
+            yield f"{place}: {sorted(made.keys() ^ written.keys())}"
+        for key in made.keys() & written.keys():
+            yield from _differences(made[key], written[key], f"{place}/{key}")
+    elif isinstance(made, list) and isinstance(written, list):
+        if len(made) != len(written):
+            yield f"{place}: {len(made)} entries, {len(written)} written"
+        for index, pair in enumerate(zip(made, written, strict=False)):
+            yield from _differences(*pair, f"{place}/{index}")
+    elif isinstance(made, float) and isinstance(written, float | int):
+        if not math.isclose(made, written, rel_tol=1e-6, abs_tol=1e-9):
+            yield f"{place}: {made}, {written} written"
+    elif made != written:
+        yield f"{place}: {made!r}, {written!r} written"
