@@ -1,8 +1,6 @@
 """What is committed of Imagenette agrees with itself: tables with results, the README with both."""
 
 import json
-import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +38,8 @@ def comparison(folder: Path) -> Comparison:
 def test_the_committed_tables_are_those_of_the_committed_results(folder: Path, comparison: Comparison) -> None:
     results = [source.result for source in collect_results([folder]).sources]
     assert (folder / "leaderboard.md").read_text(encoding="utf-8") == render_markdown(results)
-    written = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
-    made = json.loads(json.dumps(comparison_document([comparison])))
-    assert list(_differences(made, written, "")) == []
+    written = (folder / "comparison.json").read_text(encoding="utf-8")
+    assert _rounded(json.dumps(comparison_document([comparison]))) == _rounded(written)
 
 
 def test_the_readme_states_what_the_committed_results_say(repository: Path, comparison: Comparison) -> None:
@@ -58,6 +55,11 @@ def test_the_readme_states_what_the_committed_results_say(repository: Path, comp
             assert text == _bytes(comparison, curve, drop), name
         kilobytes = curve.points[0].mean("encoder_kilobytes")
         assert encoder == (f"{kilobytes:,.0f} KB" if kilobytes else "0"), name
+
+
+def _rounded(text: str) -> Any:
+    """Reads JSON to six digits: the last ones are another machine's."""
+    return json.loads(text, parse_float=lambda digits: float(f"{float(digits):.6g}"))
 
 
 def _curve(comparison: Comparison, name: str) -> Curve:
@@ -82,22 +84,3 @@ def _bytes(comparison: Comparison, curve: Curve, drop: float) -> str:
         return "never reached"
     size = found.bpp * IMAGE_BYTES
     return f"{'at most ' if found.is_bound else ''}{f'{size:.1f}' if size < 10 else f'{size:,.0f}'} B"
-
-
-def _differences(made: Any, written: Any, place: str) -> Iterator[str]:
-    """Yields where two documents differ by more than rounding."""
-    if isinstance(made, dict) and isinstance(written, dict):
-        if made.keys() != written.keys():
-            yield f"{place}: {sorted(made.keys() ^ written.keys())}"
-        for key in made.keys() & written.keys():
-            yield from _differences(made[key], written[key], f"{place}/{key}")
-    elif isinstance(made, list) and isinstance(written, list):
-        if len(made) != len(written):
-            yield f"{place}: {len(made)} entries, {len(written)} written"
-        for index, pair in enumerate(zip(made, written, strict=False)):
-            yield from _differences(*pair, f"{place}/{index}")
-    elif isinstance(made, float) and isinstance(written, float | int):
-        if not math.isclose(made, written, rel_tol=1e-6, abs_tol=1e-9):
-            yield f"{place}: {made}, {written} written"
-    elif made != written:
-        yield f"{place}: {made!r}, {written!r} written"
