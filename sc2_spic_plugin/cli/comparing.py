@@ -107,6 +107,15 @@ def plot(
     protocol: Annotated[str | None, typer.Option(help="only results under this protocol")] = None,
     title: Annotated[str | None, typer.Option(help="instead of network, data set and protocol")] = None,
     published: PublishedOption = None,
+    panels: Annotated[
+        bool | None,
+        typer.Option(
+            "--panels/--no-panels",
+            help="one panel for each split; without either: where more than ten curves are of several splits",
+            show_default=False,
+        ),
+    ] = None,
+    floor: Annotated[float | None, typer.Option(help="accuracy where the axis begins, %")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw accuracy over rate; results that must not share a plot get one each, numbered."""
@@ -126,7 +135,7 @@ def plot(
     paths = [out if number == 1 else out.with_name(f"{out.stem}-{number}{out.suffix}") for number in _count(groups)]
     check_free(paths, overwrite)
     for path, (group, members) in zip(paths, groups.items(), strict=True):
-        typer.echo(str(plot_rate_accuracy(members, path, title, curves.get(group, ()))))
+        typer.echo(str(plot_rate_accuracy(members, path, title, curves.get(group, ()), panels, floor)))
 
 
 def report(

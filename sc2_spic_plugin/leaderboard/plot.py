@@ -8,16 +8,15 @@ from typing import Any
 from ..errors import ConfigError, DataError
 from ..ops import write_atomic
 from .collect import Source
-from .curve import Curve, CurvePoint, build_curves
-from .group import METRIC_NAMES, group_results
+from .curve import Curve, build_curves
+from .curve_looks import curve_dashes, curve_legend, curve_panels, label_dashes
+from .group import group_results
+from .plot_axes import Look, draw_curves, draw_published, draw_references, dress_axes
 from .published_curve import PublishedCurve
 from .result import ResultFile
-from .styles import ORIGINAL_METHOD, SENT_OUTPUT_METHODS, method_style
 
-__all__ = ["check_plot_path", "curve_dashes", "curve_legend", "image_pixels", "is_curve", "plot_rate_accuracy"]
+__all__ = ["check_plot_path", "plot_rate_accuracy"]
 
-_LINES = ("-", "--", ":", "-.")
-_PUBLISHED_LINE = (0, (7, 4))
 _FORMATS = (".png", ".svg")
 _BARS = (
     "Bars: 95 % bootstrap interval over images; of several seeds, the least to the greatest. Lines join the points on "
@@ -30,6 +29,8 @@ def plot_rate_accuracy(
     path: str | Path,
     title: str | None = None,
     published: Sequence[PublishedCurve] = (),
+    panels: bool | None = None,
+    floor: float | None = None,
 ) -> Path:
     """Draws accuracy over bits per image pixel (logarithmic), one colour and marker per method everywhere.
 
@@ -45,9 +46,13 @@ def plot_rate_accuracy(
         path: ends in .png or .svg; written whole or not at all, the same bytes for the same results.
         title: instead of the network, data set and protocol.
         published: curves drawn as published; nobody here measured them.
+        panels: one panel below another for each split, methods without a split in all of them; None: where more than
+            ten curves are of several splits.
+        floor: accuracy in percent where the axis begins; the picture says how many points lie below it.
 
     Raises:
-        ConfigError: another ending, or results that must not share a plot.
+        ConfigError: another ending, results that must not share a plot, panels of a single split, or a floor above
+            every point.
         DataError: nothing to draw.
     """
     path = Path(path)
@@ -60,30 +65,45 @@ def plot_rate_accuracy(
         raise DataError("There is no point to draw; evaluate a method first.")
     group, members = next(iter(groups.items()))
     curves = build_curves([Source(result) for result in members])
+    members_of = curve_panels(curves, panels)
+    if panels and not members_of:
+        raise ConfigError("These results are not of several splits, so there is nothing to put into panels.")
+    note = _below(curves, floor)
 
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({"svg.hashsalt": "sc2-spic", "font.size": 10, "svg.fonttype": "path"}):
-        height = max(5.8, 1.2 + 0.25 * (len(curves) + len(published)))
+        looks = _looks(curves, bool(members_of))
+        entries = len({look.legend for look in looks}) + len(published)
+        height = max(5.8, 1.2 + 0.25 * entries, 1.4 + 3.1 * len(members_of))
         figure = Figure(figsize=(11.5, height), layout="constrained")
-        axes = figure.add_subplot()
-        _draw_curves(axes, curves)
-        _draw_published(axes, published)
-        _draw_references(axes, curves)
-        _dress(axes, curves)
-        axes.set_title(title or group.title, pad=12)
-        axes.legend(
-            *_legend(axes, {curve.label for curve in published}),
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1.0),
-            borderaxespad=0.0,
+        several = figure.subplots(len(members_of) or 1, sharex=True, sharey=True, squeeze=False)[:, 0].tolist()
+        for axes, (cut, shown) in zip(several, members_of or [("", curves)], strict=True):
+            draw_curves(axes, [look for look in looks if look.curve in shown])
+            draw_published(axes, published)
+            draw_references(axes, shown)
+            if cut:
+                axes.set_title(f"split: {cut}", loc="left", fontsize=10, fontweight="bold")
+        for axes in several:  # their scales are one, so dressed when all are drawn
+            dress_axes(axes, curves, top=axes is several[0], bottom=axes is several[-1])
+            if floor is not None:
+                axes.set_ylim(bottom=floor)
+        if members_of:
+            figure.suptitle(title or group.title, x=0.01, ha="left")
+        else:
+            several[0].set_title(title or group.title, pad=12)
+        handles, labels = _legend(several, [look.legend for look in looks], {curve.label for curve in published})
+        figure.legend(
+            handles,
+            labels,
+            loc="outside right upper",
             frameon=False,
             handlelength=3.2,
             fontsize=9,
             labelspacing=0.6,
         )
-        figure.supxlabel(_BARS, x=0.01, ha="left", fontsize=8, color="#666666")
+        figure.supxlabel(_BARS + note, x=0.01, ha="left", fontsize=8, color="#666666")
         buffer = io.BytesIO()
         kind = path.suffix.lower().lstrip(".")
         metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
@@ -101,167 +121,29 @@ def check_plot_path(path: Path) -> None:
         raise ConfigError(f"Plots are written as {' or '.join(_FORMATS)}, got `{path.name}`.")
 
 
-def curve_dashes(curves: Sequence[Curve]) -> list[int]:
-    """Returns which dash each curve's line has, 0 to 3.
-
-    Where the curves are of several splits, each split has a dash, and open markers tell supervision; else curves of one
-    method are numbered.
-    """
-    cuts = sorted({curve.meta.cut for curve in curves if curve.meta.cut})
-    several = len(cuts) > 1
-    seen: dict[tuple[str | None, ...], int] = {}
-    numbers = []
-    for curve in curves:
-        meta = curve.meta
-        key = (meta.method, meta.supervision, meta.cut) if several else (meta.method,)
-        first = cuts.index(meta.cut) if several and meta.cut else 0
-        numbers.append(first + seen.get(key, 0) * max(len(cuts), 1))
-        seen[key] = seen.get(key, 0) + 1
-    return [value % len(_LINES) for value in numbers]
+def _looks(curves: Sequence[Curve], in_panels: bool) -> list[Look]:
+    dashes = label_dashes(curves) if in_panels else curve_dashes(curves)
+    legends = [curve.label if in_panels else curve_legend(curve, curves) for curve in curves]
+    return [Look(*each) for each in zip(curves, dashes, legends, strict=True)]
 
 
-def curve_legend(curve: Curve, curves: Sequence[Curve]) -> str:
-    """Returns the curve's label, with its split where the curves have several."""
-    several = len({each.meta.cut for each in curves if each.meta.cut}) > 1
-    return curve.label + (f", {curve.meta.cut}" if several and curve.meta.cut else "")
+def _legend(several: Sequence[Any], order: Sequence[str], last: set[str]) -> tuple[list[Any], list[str]]:
+    """Returns what the legend shows, each label once: reference rows, curves in their order, the labels `last`."""
+    entries: dict[str, Any] = {}
+    for axes in several:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    ranks = {label: rank for rank, label in enumerate(dict.fromkeys(order))}
+    labels = sorted(entries, key=lambda label: (label in last, ranks.get(label, -1)))
+    return [entries[label] for label in labels], labels
 
 
-def is_curve(curve: Curve) -> bool:
-    """Returns whether it is drawn as a curve: neither the original network nor its output sent."""
-    return curve.meta.method not in (ORIGINAL_METHOD, *SENT_OUTPUT_METHODS)
-
-
-def _legend(axes: Any, last: set[str]) -> tuple[list[Any], list[str]]:
-    """Returns what the legend shows, the labels `last` at its end."""
-    entries = list(zip(*axes.get_legend_handles_labels(), strict=True))
-    entries.sort(key=lambda entry: entry[1] in last)
-    return [handle for handle, _ in entries], [label for _, label in entries]
-
-
-def _draw_curves(axes: Any, curves: Sequence[Curve]) -> None:
-    for curve, dash in zip(curves, curve_dashes(curves), strict=True):
-        points = [point for point in curve.points if point.bpp]
-        if not is_curve(curve) or not points:
-            continue
-        style = curve.style
-        faint = curve.meta.bypassed or curve.meta.bits != "measured"
-        front = [point for point in curve.front if point.bpp]
-        look = {
-            "color": style.colour,
-            "marker": style.marker,
-            "markersize": 6,
-            "markerfacecolor": "white" if curve.meta.supervision == "unsupervised" else style.colour,
-            "zorder": 2 if style.reference else 3,
-        }
-        beside = [point for point in points if point not in front]
-        if beside:
-            axes.plot([p.bpp for p in beside], [p.accuracy for p in beside], linestyle="none", alpha=0.4, **look)
-        _, _, bars = axes.errorbar(
-            [point.bpp for point in front],
-            [point.accuracy for point in front],
-            yerr=_reach(front, [point.error for point in front], [point.accuracy for point in front]),
-            xerr=_reach(front, [point.spread("bpp") for point in front], [float(p.bpp or 0) for p in front]),
-            label=curve_legend(curve, curves),
-            linestyle=_LINES[dash],
-            linewidth=0.8 if faint else 1.6,
-            elinewidth=0.9,
-            **look,
-        )
-        for bar in bars:
-            bar.set_alpha(0.55)
-
-
-def _reach(points: Sequence[CurvePoint], ends: Sequence[Any], centres: Sequence[float]) -> list[list[float]] | None:
-    """Returns how far the bars reach below and above (2, N), or None where no point has one."""
-    if all(end is None for end in ends):
-        return None
-    pairs = list(zip(ends, centres, strict=True))
-    return [
-        [0.0 if end is None else max(0.0, centre - end.low) for end, centre in pairs],
-        [0.0 if end is None else max(0.0, end.high - centre) for end, centre in pairs],
-    ]
-
-
-def _draw_published(axes: Any, published: Sequence[PublishedCurve]) -> None:
-    styles = [method_style(curve.method or curve.name) for curve in published]
-    for curve, style in zip(published, styles, strict=True):
-        if styles.count(style) > 1:  # several curves of one method: their names tell them apart
-            axes.annotate(
-                curve.name,
-                (curve.bpp[0], curve.accuracy[0]),
-                xytext=(0, -6),
-                textcoords="offset points",
-                ha="center",
-                va="top",
-                fontsize=7,
-                color=style.colour,
-            )
-        axes.plot(
-            curve.bpp,
-            curve.accuracy,
-            label=curve.label,
-            color=style.colour,
-            marker=style.marker,
-            markersize=5,
-            markerfacecolor="white",
-            markeredgewidth=0.8,
-            linestyle=_PUBLISHED_LINE,
-            linewidth=0.9,
-            alpha=0.8,
-            zorder=1.5,
-        )
-
-
-def _draw_references(axes: Any, curves: Sequence[Curve]) -> None:
-    for curve in curves:
-        style = curve.style
-        for point in curve.points:
-            if curve.meta.method == ORIGINAL_METHOD:
-                label = f"{style.label}, {point.accuracy:.1f} %"
-                axes.axhline(point.accuracy, color=style.colour, linestyle=(0, (6, 3)), linewidth=1.1, label=label)
-            elif not is_curve(curve) and point.bpp:
-                payload = point.mean("payload_bytes")
-                label = style.label + (f", {payload:.4g} B" if payload else "")
-                axes.axvline(point.bpp, color="#999999", linestyle=(0, (1, 2)), linewidth=1.0, zorder=1)
-                look = {"marker": style.marker, "markersize": 14, "markeredgecolor": "white", "linestyle": "none"}
-                axes.plot([point.bpp], [point.accuracy], color=style.colour, label=label, zorder=5, **look)
-
-
-def _dress(axes: Any, curves: Sequence[Curve]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-
-    axes.set_xscale("log")
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
-    axes.margins(x=0.06, y=0.06)
-    axes.set_xlabel("bits per image pixel (payload)")
-    axes.set_ylabel(
-        f"{METRIC_NAMES[curves[0].meta.metric]} accuracy, %" if curves[0].meta.metric == "top1" else "mIoU, %"
-    )
-    axes.grid(True, which="major", color="#dddddd", linewidth=0.7)
-    axes.grid(True, which="minor", axis="x", color="#eeeeee", linewidth=0.4)
-    axes.set_axisbelow(True)
-    axes.spines["right"].set_visible(False)
-    plain = FuncFormatter(lambda value, _: f"{value:,g}")
-    horizontal = [axes.xaxis]
-    pixels = image_pixels(curves)
-    if pixels is not None:
-        top = axes.secondary_xaxis(
-            "top", functions=(lambda bpp: bpp * pixels / 8, lambda payload: payload * 8 / pixels)
-        )
-        top.set_xlabel("payload bytes per image")
-        horizontal.append(top.xaxis)
-    low, high = axes.get_xlim()
-    subs = (1.0,) if high / low > 1e5 else (1.0, 3.0) if high / low > 100 else (1.0, 2.0, 5.0)
-    for axis in horizontal:
-        axis.set_major_locator(LogLocator(subs=subs))
-        axis.set_major_formatter(plain)
-        axis.set_minor_formatter(NullFormatter())
-
-
-def image_pixels(curves: Sequence[Curve]) -> float | None:
-    """Returns the image pixels behind all rates, or None where points disagree or sizes are missing."""
-    points = [measured for curve in curves for point in curve.points for measured in point.points if measured.bpp]
-    if not points or any(point.payload_bytes is None for point in points):
-        return None
-    pixels = [float(point.payload_bytes or 0) * 8 / float(point.bpp or 1) for point in points]
-    return pixels[0] if max(pixels) - min(pixels) <= 0.01 * max(pixels) else None
+def _below(curves: Sequence[Curve], floor: float | None) -> str:
+    """Returns what the picture says of the points below its floor."""
+    if floor is None:
+        return ""
+    heights = [point.accuracy for curve in curves for point in curve.points]
+    if floor >= max(heights):
+        raise ConfigError(f"No point reaches the floor of {floor:g} %; the highest is at {max(heights):.1f} %.")
+    below = sum(height < floor for height in heights)
+    return f" Points below {floor:g} %, not shown: {below}." if below else ""

@@ -219,7 +219,7 @@ def test_what_points_cost_and_what_could_not_be_timed_is_said(tmp_path: Path) ->
     with Lines(console, jobs, judge_all(jobs, status), estimates, 1) as lines:
         phase = CostPhase(runner, status, lines)
         finished = run_suite(jobs, jobs, runner, status, lines, costs=phase)
-    print_summary(console, finished.summary, finished.problems, tmp_path / "out", finished.costs)
+    print_summary(console, finished, tmp_path / "out")
     said = console.export_text()
     assert "costs of 5 jobs, one at a time: 5 jobs of unknown duration" in said
     assert "[3/5] jpeg/q5: costs in" in said and "1.0 + 2.0 ms" in said

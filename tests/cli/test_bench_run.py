@@ -1,16 +1,19 @@
 """Running a suite: nothing is done twice or lost, and failures stop nothing else."""
 
 import errno
+import io
 from pathlib import Path
 
 import pytest
 from bench_parts import HIGH, LOW, SPIC, FakeRunner, Told, folder_of, make_jobs, no_waiting, run, states
+from rich.console import Console
 
 from sc2_spic_plugin.cli.bench import status as status_file
 from sc2_spic_plugin.cli.bench import suite_run
 from sc2_spic_plugin.cli.bench import verdict as verdict_file
 from sc2_spic_plugin.cli.bench.job import Job
 from sc2_spic_plugin.cli.bench.schedule import Schedule, judge_all
+from sc2_spic_plugin.cli.bench.show import print_summary
 from sc2_spic_plugin.cli.bench.status import Status
 from sc2_spic_plugin.cli.bench.suite_run import working_in
 from sc2_spic_plugin.errors import ConfigError
@@ -33,6 +36,17 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, monkeypatch: pytest.Monk
     assert {path: path.read_bytes() for path in (tmp_path / "out" / "results").iterdir()} == before
     assert {result.name for result in again.results} == {"original", "label", "jpeg", "spic_l1-supervised"}
     assert (tmp_path / "out" / "leaderboard.md").is_file() and (tmp_path / "out" / "rate_accuracy.png").is_file()
+
+
+def test_a_suite_that_names_fewer_seeds_says_what_its_results_leave_out_and_loses_nothing(tmp_path: Path) -> None:
+    more, fewer = (make_jobs(tmp_path, methods=[{**SPIC, "seeds": seeds}]) for seeds in ([0, 1], [0]))
+    assert run(more).unnamed == []
+    finished, console = run(fewer), Console(file=io.StringIO(), width=20)
+    assert finished.unnamed == [f"{HIGH}-seed1", f"{LOW}-seed1"]
+    print_summary(console, finished, tmp_path / "out")
+    assert f"does not name them: {HIGH}-seed1, {LOW}-seed1\n" in console.file.getvalue()
+    (curve,) = (result for result in run(more, FakeRunner()).results if result.name == "spic_l1-supervised")
+    assert {(point.unit, point.seed) for point in curve.points} == {(u, s) for u in ("low", "high") for s in (0, 1)}
 
 
 def test_a_point_that_fails_stops_no_other_and_is_tried_again(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from sc2_spic_plugin.leaderboard import (
     register_method_style,
 )
 from sc2_spic_plugin.leaderboard.curve import build_curves
-from sc2_spic_plugin.leaderboard.plot import curve_dashes
+from sc2_spic_plugin.leaderboard.curve_looks import curve_dashes
 from sc2_spic_plugin.leaderboard.styles import METHOD_STYLES
 
 
@@ -57,6 +57,12 @@ def _drawn(path: Path, results: list[ResultFile], monkeypatch, **options: object
     return kept[0].axes[0]
 
 
+def _ladder(make_result, cuts: tuple[str, ...], methods: int) -> list[ResultFile]:
+    rates = [(20, 80), (40, 84), (60, 85)]
+    results = [make_result(f"method{number}", cut=cut, rates=rates) for cut in cuts for number in range(methods)]
+    return [*results, make_result("jpeg", rates=[(900, 55), (2000, 86)])]
+
+
 def test_the_line_joins_the_front_and_a_point_beside_it_is_drawn_without_one(
     tmp_path, make_result, monkeypatch
 ) -> None:
@@ -84,7 +90,33 @@ def test_published_curves_are_open_dashed_and_last_in_the_legend(tmp_path, make_
     axes = _drawn(tmp_path / "p.svg", [make_result()], monkeypatch, published=[curve])
     line = next(line for line in axes.lines if list(line.get_ydata()) == [75.0, 80.0])
     assert line.get_markerfacecolor() == "white" and line.is_dashed() and line.get_color() == "#b30059"
-    assert axes.get_legend().get_texts()[-1].get_text() == "SPIC S1 (as published)"
+    assert axes.figure.legends[0].get_texts()[-1].get_text() == "SPIC S1 (as published)"
+
+
+def test_many_curves_of_several_splits_have_a_panel_each_with_the_codecs_in_all_of_them(
+    tmp_path, make_result, monkeypatch
+) -> None:
+    many = _ladder(make_result, ("layer4.2", "layer3.4"), methods=6)
+    first, second = _drawn(tmp_path / "p.svg", many, monkeypatch).figure.axes
+    assert [axes.get_title(loc="left") for axes in (first, second)] == ["split: layer3.4", "split: layer4.2"]
+    assert len(first.containers) == len(second.containers) == 7
+    (legend,) = first.figure.legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert len(labels) == len(set(labels)) == 7 and labels[-1] != "JPEG" and "JPEG" in labels
+    together = _drawn(tmp_path / "q.svg", many, monkeypatch, panels=False)
+    assert len(together.figure.axes) == 1 and len(together.containers) == 13
+    few = _ladder(make_result, ("layer4.2", "layer3.4"), methods=1)
+    assert len(_drawn(tmp_path / "r.svg", few, monkeypatch).figure.axes) == 1
+    assert len(_drawn(tmp_path / "s.svg", few, monkeypatch, panels=True).figure.axes) == 2
+    with pytest.raises(ConfigError, match="not of several splits"):
+        plot_rate_accuracy([make_result()], tmp_path / "t.svg", panels=True)
+
+
+def test_a_floor_cuts_the_axis_and_says_how_many_points_lie_below(tmp_path, make_result, monkeypatch) -> None:
+    axes = _drawn(tmp_path / "p.svg", _ladder(make_result, ("layer4.2",), methods=1), monkeypatch, floor=70)
+    assert axes.get_ylim()[0] == 70 and "below 70 %, not shown: 1." in axes.figure.get_supxlabel()
+    with pytest.raises(ConfigError, match=r"floor of 90 %; the highest is at 86\.0 %"):
+        plot_rate_accuracy([make_result("jpeg", rates=[(9, 86)])], tmp_path / "q.svg", floor=90)
 
 
 def test_what_must_not_share_a_plot_or_cannot_be_drawn_is_refused(tmp_path: Path, make_result) -> None:

@@ -9,7 +9,7 @@ from ...leaderboard import Point, ResultFile, per_image_csv_path
 from ...ops import write_atomic
 from .job import RESULT, Job
 
-__all__ = ["collect_curve", "collect_curves"]
+__all__ = ["collect_curve", "collect_curves", "unnamed_points"]
 
 
 def collect_curves(jobs: Sequence[Job], done: set[str]) -> tuple[list[Path], dict[str, str]]:
@@ -82,6 +82,17 @@ def collect_curve(jobs: Sequence[Job]) -> list[Path]:
     if missing:
         raise DataError(f"written, but without the per-image tables {', '.join(missing)}, which are not there.")
     return paths
+
+
+def unnamed_points(jobs: Sequence[Job]) -> list[str]:
+    """Returns whose results lie beside those of the suite's jobs, of the same curves, and are in no result file.
+
+    A suite that names fewer points or seeds than one before it leaves theirs where they are.
+    """
+    known = {job.name for job in jobs}
+    points = jobs[0].settings.out / "points"
+    found = (path.parent for curve in {job.curve for job in jobs} for path in (points / curve).glob(f"*/{RESULT}"))
+    return sorted(name for name in (folder.relative_to(points).as_posix() for folder in found) if name not in known)
 
 
 def _check_kind(job: Job, result: ResultFile, files: Sequence[ResultFile]) -> None:

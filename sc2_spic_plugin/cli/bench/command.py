@@ -87,7 +87,7 @@ def bench(
         without = " without --redo-costs" if redo_costs else ""
         console.print(f"stopped; what is done is kept, the same command{without} goes on", soft_wrap=True)
         raise typer.Exit(130) from None
-    print_summary(console, finished.summary, finished.problems, folder, finished.costs)
+    print_summary(console, finished, folder)
     typer.echo(str(folder / "results"))
     untimed = finished.costs is not None and finished.costs.failed
     if finished.summary.failed or finished.summary.not_run or finished.problems or untimed:

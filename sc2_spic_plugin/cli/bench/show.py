@@ -9,10 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...leaderboard import Point
-from .cost_phase import CostSummary
 from .estimate import Estimate, Estimates, duration_text, jobs_text
 from .job import COSTS, Job
-from .schedule import Summary
+from .suite_run import Finished
 from .verdict import HOLD, KEEP, MEASURE, REDO, RESUME, SKIP, TRAIN, Verdict
 
 __all__ = ["NOT_RUN", "TO_DO", "costs_text", "plan_table", "plan_total", "points_text", "print_summary"]
@@ -92,10 +91,9 @@ def costs_text(points: Sequence[Point]) -> str:
     return ", ".join(f"{point.encode_ms:.1f} + {point.decode_ms:.1f} ms" for point in points)
 
 
-def print_summary(
-    console: Console, summary: Summary, problems: Mapping[str, str], out: Path, costs: CostSummary | None = None
-) -> None:
-    """Prints how many jobs are done and timed, and each that is not with the reason."""
+def print_summary(console: Console, finished: Finished, out: Path) -> None:
+    """Prints how many jobs are done and timed, each that is not with the reason, and what the suite does not name."""
+    summary, problems, costs = finished.summary, finished.problems, finished.costs
     lines = [f"{jobs_text(len(summary.done))} done"]
     named = {"failed": summary.failed, "not run": summary.not_run, "skipped": summary.skipped}
     for what, jobs in named.items():
@@ -104,6 +102,8 @@ def print_summary(
     if costs is not None and (costs.done or costs.failed):
         lines.append(f"costs of {jobs_text(len(costs.done))} measured")
         lines += [f"  no costs: {name}: {reason}" for name, reason in costs.failed.items()]
+    if finished.unnamed:
+        lines.append(f"  left out of the results, for this suite does not name them: {', '.join(finished.unnamed)}")
     if summary.failed or (costs is not None and costs.failed):
         lines.append(f"what they printed is in {out / 'log'}; run the same command again to try them again")
     for line in lines:

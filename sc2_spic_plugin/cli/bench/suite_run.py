@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ...errors import ConfigError, SpicError
 from ...leaderboard import ResultFile, plot_rate_accuracy, render_markdown
 from ...ops import write_atomic
-from .collect import collect_curve, collect_curves
+from .collect import collect_curve, collect_curves, unnamed_points
 from .cost_phase import CostPhase, CostSummary
 from .job import Job
 from .runner import Runner
@@ -30,12 +30,14 @@ class Finished(NamedTuple):
         problems: why a curve has no result file, or only part of it, by curve; why there is no table or plot.
         results: the curves.
         costs: what became of the timing; None: nothing was timed but what jobs time themselves.
+        unnamed: results in the folder that the suite does not name, which its result files leave out.
     """
 
     summary: Summary
     problems: Mapping[str, str]
     results: Sequence[ResultFile]
     costs: CostSummary | None = None
+    unnamed: Sequence[str] = ()
 
 
 def run_suite(
@@ -93,7 +95,7 @@ def run_suite(
             plot_rate_accuracy(results, out / "rate_accuracy.png")
     except (SpicError, OSError) as error:
         problems["leaderboard.md and rate_accuracy.png"] = str(error)
-    return Finished(summary, problems, results, timed)
+    return Finished(summary, problems, results, timed, unnamed_points(jobs))
 
 
 @contextlib.contextmanager
