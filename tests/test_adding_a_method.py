@@ -116,7 +116,7 @@ def test_its_result_lacks_nothing_that_an_entry_needs(walked: Walked) -> None:
 def test_the_places_for_other_new_things_are_there(repository: Path) -> None:
     page = (repository / "benchmarks" / "adding_a_method.md").read_text()
     for place, name in (
-        ("sc2_spic_plugin/leaderboard/codecs.py", "CODECS"),
+        ("sc2_spic_plugin/leaderboard/codecs/image_codecs.py", "CODECS"),
         ("sc2_spic_plugin/layers/topologies.py", "TOPOLOGIES"),
         ("sc2_spic_plugin/rate_estimators/build.py", "RATE_ESTIMATORS"),
         ("sc2_spic_plugin/leaderboard/styles.py", "METHOD_STYLES"),

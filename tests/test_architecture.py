@@ -7,11 +7,12 @@ parts up to `models` and each other; of the chain only `search` and `cli` import
 `errors` alone. `configs` needs the errors only when imported: inside functions it may look at `models`,
 `rate_estimators` and `training` for what they accept, and of the chain only `cli` and `search` import it. `registry`
 may import everything that it registers, and nothing but the package's `__init__` imports it. `ops`, `layers`,
-`coding` and `runtime` never import a host.
+`coding` and `runtime` never import a host. The folders inside `leaderboard` form no cycle either.
 """
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,6 +98,19 @@ def test_imports_point_one_way() -> None:
         and not (found.is_lazy and found.target in LAZILY.get(found.part, ()))
     ]
     assert wrong == []
+
+
+def test_the_folders_of_the_leaderboard_import_one_way() -> None:
+    folder = ROOT / "leaderboard"
+    graph: dict[str, set[str]] = {}
+    for path in folder.rglob("*/*.py"):
+        where = path.relative_to(folder).parts
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and 1 < node.level <= len(where):
+                base = [*where[: len(where) - node.level], *str(node.module).split(".")]
+                graph.setdefault(where[0], set()).add(base[0])
+    assert {"results", "tables", "codecs"} <= set(graph["comparison"] | graph["costs"])
+    assert list(TopologicalSorter({part: used - {part} for part, used in graph.items()}).static_order())
 
 
 @pytest.mark.parametrize("part", ["ops", "layers", "coding", "runtime", "errors", "version"])

@@ -23,7 +23,7 @@ from torchvision import transforms
 
 import sc2_spic_plugin  # noqa: F401 - registers the losses
 from sc2_spic_plugin.datasets import HeldOut
-from sc2_spic_plugin.leaderboard.evaluate import evaluate_units
+from sc2_spic_plugin.leaderboard.evaluation.model import evaluate_units
 from sc2_spic_plugin.training import SpicModel, spic_classifier
 from sc2_spic_plugin.training.build import BuiltConfig, quiet_hosts, seed_everything
 from sc2_spic_plugin.training.calibrate import calibrate

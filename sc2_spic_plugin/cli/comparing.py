@@ -213,8 +213,7 @@ def _verify(
 
 def _published(names: Sequence[str] | None, groups: "Iterable[Group]") -> "Mapping[Group, Sequence[PublishedCurve]]":
     """Returns the published curves that were asked for, by the results that they may be drawn over."""
-    from ..leaderboard.published_figure import curves_by_group
-    from ..leaderboard.published_files import load_figure
+    from ..leaderboard.published import curves_by_group, load_figure
 
     return curves_by_group([load_figure(name) for name in dict.fromkeys(names or ())], groups)
 

@@ -12,8 +12,7 @@ from torch.utils.data import RandomSampler
 from ..errors import ConfigError, SpicError
 from ..leaderboard import Meta, Point, Protocol, ResultFile, per_image_csv_path, write_per_image_csv
 from ..leaderboard.costs import Costs, measure_costs
-from ..leaderboard.evaluate import Evaluation, build_metric, evaluate, evaluate_units
-from ..leaderboard.evaluation import Metric
+from ..leaderboard.evaluation import Evaluation, Metric, build_metric, evaluate, evaluate_units
 from ..models import SplitModel
 from ..ops.ranks import is_first, world_size
 from ..training.build import BuiltConfig

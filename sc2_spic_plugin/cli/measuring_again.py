@@ -8,9 +8,7 @@ from torch import nn
 
 from ..errors import CheckpointError, ConfigError, DataError
 from ..leaderboard import Point, ResultFile, Source
-from ..leaderboard.curve import Origin
-from ..leaderboard.image_table import image_rows
-from ..leaderboard.per_image import ImageRow
+from ..leaderboard.results import ImageRow, Origin, image_rows
 from ..leaderboard.styles import LABEL_METHOD
 from ..leaderboard.verification import UNITS, shipped_unit_path
 from ..models import SplitModel, drop_unit, load_unit

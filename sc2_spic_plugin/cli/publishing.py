@@ -23,9 +23,15 @@ def published(
 ) -> None:
     """Put published curves and released units beside expected rates and measured points."""
     from ..leaderboard import collect_results
-    from ..leaderboard.published_files import UNITS_FILE, load_figure, published_names
-    from ..leaderboard.published_page import render_published
-    from ..leaderboard.published_unit import facts_of, load_facts, render_facts
+    from ..leaderboard.published import (
+        UNITS_FILE,
+        facts_of,
+        load_facts,
+        load_figure,
+        published_names,
+        render_facts,
+        render_published,
+    )
     from .writing import write_texts
 
     sources = collect_results(results).sources if results else []

@@ -7,10 +7,7 @@ from typing import Any, NamedTuple
 
 from ..errors import CheckpointError, ConfigError, DataError, nearest
 from ..leaderboard import ResultFile, Source, collect_results
-from ..leaderboard.curve import Origin
-from ..leaderboard.curve_tables import curve_tables_path, pack_curve_tables
-from ..leaderboard.image_table import image_rows, table_name
-from ..leaderboard.per_image import ImageRow
+from ..leaderboard.results import ImageRow, Origin, curve_tables_path, image_rows, pack_curve_tables, table_name
 from ..leaderboard.verification import UNITS, shipped_unit_path
 from ..models import SplitModel, export_unit
 from ..ops import file_digest, write_atomic

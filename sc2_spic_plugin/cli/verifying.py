@@ -11,9 +11,7 @@ from ..configs.plain import load_plain
 from ..configs.suite import Suite, load_suite
 from ..errors import ConfigError, DataError, TrainingError, nearest
 from ..leaderboard import Point, ResultFile, Source
-from ..leaderboard.curve import Origin
-from ..leaderboard.image_table import image_rows
-from ..leaderboard.per_image import ImageRow
+from ..leaderboard.results import ImageRow, Origin, image_rows
 from ..leaderboard.styles import LABEL_METHOD, MASK_METHOD
 from ..leaderboard.verification import (
     ExactCheck,

@@ -1,30 +1,34 @@
 """The leaderboard: protocols, result files, statistics, tables, plots and image-codec baselines."""
 
-from .codecs import CODECS, CodecPoint, CodedImage, codec_ladder, unavailable_reason
-from .collect import Collected, Source, collect_results
-from .comparison import Comparison, compare_all
-from .comparison_files import comparison_document, render_comparison
-from .csv_table import render_csv
-from .group import Group, group_of, group_results
-from .meta import Meta
-from .per_image import (
+from .codecs import CODECS, CodecPoint, CodedImage, RawFeature, codec_ladder, unavailable_reason
+from .comparison import Comparison, compare_all, comparison_document, render_comparison
+from .drawing import check_plot_path, plot_rate_accuracy
+from .preparation import build_preparation, check_transform
+from .protocol import Protocol, TimingRules, load_protocol, protocol_names
+from .published import PublishedCurve
+from .results import (
+    Collected,
+    Group,
+    Meta,
     PerImageOverlap,
     PerImageRow,
+    Point,
+    ResultFile,
+    Source,
+    code_version,
+    collect_environment,
+    collect_results,
+    collect_versions,
+    group_of,
+    group_results,
     per_image_csv_path,
     read_overlap_csv,
     read_per_image_csv,
     write_per_image_csv,
 )
-from .plot import check_plot_path, plot_rate_accuracy
-from .point import Point
-from .preparation import build_preparation, check_transform
-from .protocol import Protocol, TimingRules, load_protocol, protocol_names
-from .provenance import code_version, collect_environment, collect_versions
-from .published_curve import PublishedCurve
-from .result import ResultFile
 from .statistics import bootstrap_interval, bpp_at_accuracy, bpp_at_drop, pareto_front, summarise
 from .styles import MethodStyle, method_style, register_method_style
-from .table import render_console, render_markdown
+from .tables import render_console, render_csv, render_markdown
 
 __all__ = [
     "CODECS",
@@ -40,6 +44,7 @@ __all__ = [
     "Point",
     "Protocol",
     "PublishedCurve",
+    "RawFeature",
     "ResultFile",
     "Source",
     "TimingRules",

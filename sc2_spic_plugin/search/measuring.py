@@ -8,10 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..leaderboard import load_protocol
-from ..leaderboard.classification_metric import ClassificationMetric
-from ..leaderboard.evaluate import evaluate_units
-from ..leaderboard.evaluation import Metric
-from ..leaderboard.segmentation_metric import SegmentationMetric
+from ..leaderboard.evaluation import ClassificationMetric, Metric, SegmentationMetric, evaluate_units
 from ..models import SplitModel
 from ..training import SpicModel
 from ..training.batches import to_device

@@ -31,8 +31,8 @@ from sc2_spic_plugin.leaderboard import (
     per_image_csv_path,
     write_per_image_csv,
 )
-from sc2_spic_plugin.leaderboard.costs import Costs
-from sc2_spic_plugin.leaderboard.latency import Latency
+from sc2_spic_plugin.leaderboard.costs.latency import Latency
+from sc2_spic_plugin.leaderboard.costs.point_costs import Costs
 from sc2_spic_plugin.leaderboard.styles import LABEL_METHOD
 from sc2_spic_plugin.ops import file_digest
 from sc2_spic_plugin.training.build import build_config, seed_everything

@@ -8,8 +8,8 @@ import pytest
 from bench_parts import HIGH, SPIC, FakeRunner, make_jobs, no_waiting, run, write_result
 
 from sc2_spic_plugin.leaderboard import ResultFile, read_per_image_csv
-from sc2_spic_plugin.leaderboard.collect import Source
-from sc2_spic_plugin.leaderboard.curve import build_curves
+from sc2_spic_plugin.leaderboard.results.collect import Source
+from sc2_spic_plugin.leaderboard.results.curve import build_curves
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 __all__ = ["no_waiting"]  # a fixture

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from sc2_spic_plugin.cli.comparing import leaderboard
 from sc2_spic_plugin.cli.shipping import ship_results
 from sc2_spic_plugin.errors import CheckpointError, ConfigError, DataError
-from sc2_spic_plugin.leaderboard.curve_tables import CurveTables
+from sc2_spic_plugin.leaderboard.results.curve_tables import CurveTables
 from sc2_spic_plugin.models import load_unit
 
 

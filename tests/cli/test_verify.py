@@ -17,7 +17,7 @@ from sc2_spic_plugin.cli import verifying
 from sc2_spic_plugin.cli.comparing import leaderboard
 from sc2_spic_plugin.errors import ConfigError, TrainingError
 from sc2_spic_plugin.leaderboard import ResultFile
-from sc2_spic_plugin.leaderboard.curve_tables import CurveTables, pack_curve_tables
+from sc2_spic_plugin.leaderboard.results.curve_tables import CurveTables, pack_curve_tables
 
 __all__ = ["no_waiting"]  # a fixture
 

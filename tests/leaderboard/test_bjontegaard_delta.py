@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sc2_spic_plugin.leaderboard.bjontegaard_delta import bjontegaard_delta
+from sc2_spic_plugin.leaderboard.comparison.bjontegaard_delta import bjontegaard_delta
 
 
 class Pair(NamedTuple):

@@ -15,7 +15,7 @@ from sc2_spic_plugin.configs import config_root, load_sweep
 from sc2_spic_plugin.datasets import spic_pair_collate
 from sc2_spic_plugin.errors import ConfigError, DataError
 from sc2_spic_plugin.leaderboard import CODECS, CodecPoint, codec_ladder, unavailable_reason
-from sc2_spic_plugin.leaderboard.codecs import EXTERNAL_CODECS
+from sc2_spic_plugin.leaderboard.codecs.image_codecs import EXTERNAL_CODECS
 
 
 @pytest.fixture(scope="module")

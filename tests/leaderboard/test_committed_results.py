@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sc2_spic_plugin.leaderboard import Comparison, collect_results, compare_all, comparison_document, render_markdown
-from sc2_spic_plugin.leaderboard.curve import Curve
+from sc2_spic_plugin.leaderboard.results.curve import Curve
 
 IMAGE_BYTES = 160 * 160 / 8
 """Bytes of an image at one bit per pixel."""

@@ -19,12 +19,12 @@ from sc2_spic_plugin.leaderboard import (
     render_comparison,
     render_csv,
 )
-from sc2_spic_plugin.leaderboard.bjontegaard_delta import bjontegaard_delta
-from sc2_spic_plugin.leaderboard.comparison import rate_at
-from sc2_spic_plugin.leaderboard.comparison_tables import comparison_tables
-from sc2_spic_plugin.leaderboard.curve import build_curves
-from sc2_spic_plugin.leaderboard.delta_interval import delta_interval
-from sc2_spic_plugin.leaderboard.link import end_to_end_ms, transfer_ms
+from sc2_spic_plugin.leaderboard.comparison.bjontegaard_delta import bjontegaard_delta
+from sc2_spic_plugin.leaderboard.comparison.comparison import rate_at
+from sc2_spic_plugin.leaderboard.comparison.delta_interval import delta_interval
+from sc2_spic_plugin.leaderboard.comparison.link import end_to_end_ms, transfer_ms
+from sc2_spic_plugin.leaderboard.comparison.tables import comparison_tables
+from sc2_spic_plugin.leaderboard.results.curve import build_curves
 
 
 def _compare(*results: ResultFile, against: list[str] | None = None) -> Comparison:

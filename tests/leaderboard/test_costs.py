@@ -22,12 +22,12 @@ from torchvision.transforms import CenterCrop, Compose, ToTensor
 
 from sc2_spic_plugin.errors import ConfigError, DataError
 from sc2_spic_plugin.leaderboard import CodecPoint, Point, Protocol, TimingRules
-from sc2_spic_plugin.leaderboard import latency as latency_module
-from sc2_spic_plugin.leaderboard.costs import Costs, measure_costs
-from sc2_spic_plugin.leaderboard.encoder_size import stored_kilobytes
-from sc2_spic_plugin.leaderboard.latency import Latency
-from sc2_spic_plugin.leaderboard.sides import sides_of
-from sc2_spic_plugin.leaderboard.uncompressed import RawFeature
+from sc2_spic_plugin.leaderboard.codecs.uncompressed import RawFeature
+from sc2_spic_plugin.leaderboard.costs import latency as latency_module
+from sc2_spic_plugin.leaderboard.costs.encoder_size import stored_kilobytes
+from sc2_spic_plugin.leaderboard.costs.latency import Latency
+from sc2_spic_plugin.leaderboard.costs.point_costs import Costs, measure_costs
+from sc2_spic_plugin.leaderboard.costs.sides import sides_of
 from sc2_spic_plugin.models import (
     SplitModel,
     build_network,
@@ -264,7 +264,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
     many = Protocol(**{**vars(PROTOCOL), "timing": TimingRules(batch_size=4)})
     with pytest.raises(DataError, match="2 images for batches of 4"):
         measure_costs(make_network(), make_images(2), many)
-    with pytest.raises(ConfigError, match=r"runs on the device is not known; say it in `leaderboard/sides\.py`"):
+    with pytest.raises(ConfigError, match=r"runs on the device is not known; say it in `leaderboard/costs/sides\.py`"):
         sides_of(AnalyzableModule())
     with pytest.raises(ConfigError, match="sends nothing"):
         sides_of(coded_input(None))

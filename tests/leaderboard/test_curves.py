@@ -8,7 +8,7 @@ import pytest
 
 from sc2_spic_plugin.errors import DataError
 from sc2_spic_plugin.leaderboard import PublishedCurve, ResultFile, Source, collect_results
-from sc2_spic_plugin.leaderboard.curve import Curve, build_curves
+from sc2_spic_plugin.leaderboard.results.curve import Curve, build_curves
 
 
 def _curves(*results: ResultFile) -> list[Curve]:

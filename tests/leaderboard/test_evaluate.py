@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from sc2_spic_plugin.errors import DataError
-from sc2_spic_plugin.leaderboard.evaluate import Evaluation, evaluate
+from sc2_spic_plugin.leaderboard.evaluation.model import Evaluation, evaluate
 from sc2_spic_plugin.training import SpicModel
 
 CPU = torch.device("cpu")

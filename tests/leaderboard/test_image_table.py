@@ -8,11 +8,11 @@ import pytest
 
 from sc2_spic_plugin.errors import DataError
 from sc2_spic_plugin.leaderboard import PerImageOverlap, PerImageRow, ResultFile, Source, write_per_image_csv
-from sc2_spic_plugin.leaderboard import curve_tables as curve_tables_file
-from sc2_spic_plugin.leaderboard.curve import Origin
-from sc2_spic_plugin.leaderboard.curve_tables import CurveTables, curve_tables_path, pack_curve_tables
-from sc2_spic_plugin.leaderboard.image_table import image_rows, image_table, image_table_path, table_name
-from sc2_spic_plugin.leaderboard.overlap import ClassOverlaps
+from sc2_spic_plugin.leaderboard.evaluation.overlap import ClassOverlaps
+from sc2_spic_plugin.leaderboard.results import curve_tables as curve_tables_file
+from sc2_spic_plugin.leaderboard.results.curve import Origin
+from sc2_spic_plugin.leaderboard.results.curve_tables import CurveTables, curve_tables_path, pack_curve_tables
+from sc2_spic_plugin.leaderboard.results.image_table import image_rows, image_table, image_table_path, table_name
 
 CLASSES = 4
 

@@ -18,8 +18,8 @@ from sc2_spic_plugin.leaderboard import (
     plot_rate_accuracy,
     register_method_style,
 )
-from sc2_spic_plugin.leaderboard.curve import build_curves
-from sc2_spic_plugin.leaderboard.curve_looks import curve_dashes
+from sc2_spic_plugin.leaderboard.drawing.looks import curve_dashes
+from sc2_spic_plugin.leaderboard.results.curve import build_curves
 from sc2_spic_plugin.leaderboard.styles import METHOD_STYLES
 
 
@@ -153,20 +153,25 @@ def test_an_unregistered_method_has_a_style_that_depends_on_its_name_alone(monke
 def test_importing_the_leaderboard_imports_no_drawing_console_or_host_package_before_it_is_used() -> None:
     import sc2_spic_plugin.leaderboard as leaderboard
 
-    folder = Path(leaderboard.__file__).parent
-    reached, waiting = set(), ["__init__", "evaluate"]
+    folder = Path(str(leaderboard.__file__)).parent
+    reached, waiting = set(), [folder / "__init__.py", folder / "evaluation" / "model.py"]
     while waiting:
-        name = waiting.pop()
-        if name in reached:
+        file = waiting.pop()
+        if file in reached:
             continue
-        reached.add(name)
-        for node in ast.parse((folder / f"{name}.py").read_text()).body:
+        reached.add(file)
+        for node in ast.parse(file.read_text()).body:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
                 names += [node.module or ""] if node.level == 0 else []
-                waiting += [str(node.module)] if node.level == 1 else []
-            assert not {each.split(".")[0] for each in names} & {"matplotlib", "rich", "sc2bench", "pillow_heif"}, name
-    assert {"plot", "table", "codecs", "segmentation_metric", "comparison", "csv_table"} <= reached
+                here = file.parents[node.level - 1] if node.level else None
+                if here is not None and here.is_relative_to(folder):
+                    target = here.joinpath(*str(node.module).split("."))
+                    waiting.append(target / "__init__.py" if target.is_dir() else target.with_suffix(".py"))
+            assert not {each.split(".")[0] for each in names} & {"matplotlib", "rich", "sc2bench", "pillow_heif"}, file
+    known = {file.relative_to(folder).as_posix() for file in reached}
+    assert {"drawing/plot.py", "tables/render.py", "codecs/image_codecs.py", "comparison/comparison.py"} <= known
+    assert {"evaluation/segmentation_metric.py", "tables/csv_table.py", "results/curve.py"} <= known
 
 
 def test_each_split_has_a_dash_of_its_own_with_and_without_labels(make_result) -> None:

@@ -22,13 +22,13 @@ from sc2_spic_plugin.configs.plain import load_plain
 from sc2_spic_plugin.errors import ConfigError, DataError
 from sc2_spic_plugin.importers import find_published_units, split_point
 from sc2_spic_plugin.leaderboard import Group, Point, PublishedCurve, ResultFile, group_of, load_protocol
-from sc2_spic_plugin.leaderboard.collect import Source
-from sc2_spic_plugin.leaderboard.published_figure import curves_by_group
-from sc2_spic_plugin.leaderboard.published_files import load_figure, published_folder, published_names
-from sc2_spic_plugin.leaderboard.published_oddities import drawn_under_another_name, shared_points
-from sc2_spic_plugin.leaderboard.published_page import measured_units, render_published
-from sc2_spic_plugin.leaderboard.published_pairs import pair_with_units
-from sc2_spic_plugin.leaderboard.published_unit import UnitFacts, facts_of, load_facts, render_facts
+from sc2_spic_plugin.leaderboard.published.figure import curves_by_group
+from sc2_spic_plugin.leaderboard.published.files import load_figure, published_folder, published_names
+from sc2_spic_plugin.leaderboard.published.oddities import drawn_under_another_name, shared_points
+from sc2_spic_plugin.leaderboard.published.page import measured_units, render_published
+from sc2_spic_plugin.leaderboard.published.pairs import pair_with_units
+from sc2_spic_plugin.leaderboard.published.unit import UnitFacts, facts_of, load_facts, render_facts
+from sc2_spic_plugin.leaderboard.results.collect import Source
 from sc2_spic_plugin.leaderboard.styles import METHOD_STYLES
 
 IMAGENET = {

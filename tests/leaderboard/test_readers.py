@@ -18,7 +18,6 @@ from sc2_spic_plugin.cli.comparing import leaderboard
 from sc2_spic_plugin.cli.converting import convert
 from sc2_spic_plugin.errors import ConfigError, DataError
 from sc2_spic_plugin.leaderboard import ResultFile, compare_all, group_of, load_protocol, render_markdown
-from sc2_spic_plugin.leaderboard.collect import Source
 from sc2_spic_plugin.leaderboard.readers import (
     ReportedCurve,
     ReportedPoint,
@@ -26,6 +25,7 @@ from sc2_spic_plugin.leaderboard.readers import (
     detect_format,
     read_reported,
 )
+from sc2_spic_plugin.leaderboard.results.collect import Source
 
 PIXELS = 224 * 224
 app = typer.Typer()

@@ -14,10 +14,10 @@ from made_up_board import IMAGES, made_up_board
 
 from sc2_spic_plugin.errors import DataError
 from sc2_spic_plugin.leaderboard import PublishedCurve, Source, collect_results, group_of
-from sc2_spic_plugin.leaderboard.curve import build_curves
-from sc2_spic_plugin.leaderboard.link import end_to_end_ms
+from sc2_spic_plugin.leaderboard.comparison.link import end_to_end_ms
+from sc2_spic_plugin.leaderboard.comparison.tradeoff import encoder_times_rate
 from sc2_spic_plugin.leaderboard.report import render_report
-from sc2_spic_plugin.leaderboard.tradeoff import encoder_times_rate
+from sc2_spic_plugin.leaderboard.results.curve import build_curves
 
 SHOWN = "made-up-64"
 

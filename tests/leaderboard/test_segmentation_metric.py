@@ -20,9 +20,9 @@ from torch.utils.data import DataLoader
 from sc2_spic_plugin.datasets import VOID_LABEL, spic_pair_collate
 from sc2_spic_plugin.errors import DataError
 from sc2_spic_plugin.leaderboard import PerImageOverlap, read_overlap_csv, write_per_image_csv
-from sc2_spic_plugin.leaderboard.evaluate import evaluate
-from sc2_spic_plugin.leaderboard.overlap import VOID, ClassOverlaps, count_overlaps
-from sc2_spic_plugin.leaderboard.segmentation_metric import SegmentationEvaluation, SegmentationMetric
+from sc2_spic_plugin.leaderboard.evaluation.model import evaluate
+from sc2_spic_plugin.leaderboard.evaluation.overlap import VOID, ClassOverlaps, count_overlaps
+from sc2_spic_plugin.leaderboard.evaluation.segmentation_metric import SegmentationEvaluation, SegmentationMetric
 
 CPU = torch.device("cpu")
 CLASSES = ["sky", "road", "car", "pole"]

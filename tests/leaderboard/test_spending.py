@@ -6,10 +6,19 @@ import pytest
 import torch
 from torch import nn
 
-from sc2_spic_plugin.leaderboard import TimingRules, latency
-from sc2_spic_plugin.leaderboard.latency import measure_latency
-from sc2_spic_plugin.leaderboard.sides import Sides
-from sc2_spic_plugin.leaderboard.spending import CODING, DEVICE, NETWORK, SERVER, Move, Switch, spending
+from sc2_spic_plugin.leaderboard import TimingRules
+from sc2_spic_plugin.leaderboard.costs import latency
+from sc2_spic_plugin.leaderboard.costs.latency import measure_latency
+from sc2_spic_plugin.leaderboard.costs.sides import Sides
+from sc2_spic_plugin.leaderboard.costs.spending import (
+    CODING,
+    DEVICE,
+    NETWORK,
+    SERVER,
+    Move,
+    Switch,
+    spending,
+)
 
 
 class Clock:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from sc2_spic_plugin.cli.comparing import leaderboard
 from sc2_spic_plugin.errors import ConfigError, DataError
 from sc2_spic_plugin.leaderboard import load_protocol
-from sc2_spic_plugin.leaderboard.collect import collect_results
+from sc2_spic_plugin.leaderboard.results.collect import collect_results
 from sc2_spic_plugin.leaderboard.submission import check_submission
 from sc2_spic_plugin.leaderboard.submission.layout import layout_items
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sc2_spic_plugin.leaderboard import Source
-from sc2_spic_plugin.leaderboard.curve import build_curves
-from sc2_spic_plugin.leaderboard.tradeoff import encoder_times_rate, three_way_front
+from sc2_spic_plugin.leaderboard.comparison.tradeoff import encoder_times_rate, three_way_front
+from sc2_spic_plugin.leaderboard.results.curve import build_curves
 
 SIZES = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(80, 85)), min_size=1, max_size=12)
 
@@ -30,7 +30,7 @@ def test_no_point_of_the_three_way_front_is_beaten_and_every_other_is(sizes: lis
 
 def _points(rows: list[tuple[str, float, float, float]]) -> list:
     from sc2_spic_plugin.leaderboard import Point
-    from sc2_spic_plugin.leaderboard.curve import CurvePoint, Origin
+    from sc2_spic_plugin.leaderboard.results.curve import CurvePoint, Origin
 
     made = [
         Point(unit=unit, bpp=float(bpp), top1=float(top1), payload_bytes=512.0 * bpp, encoder_kilobytes=float(size))

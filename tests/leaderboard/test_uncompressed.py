@@ -11,9 +11,9 @@ from sc2bench.transforms.codec import PILTensorModule
 from tiny_parts import TinyImages, make_images, make_network
 
 from sc2_spic_plugin.errors import ConfigError, DataError
-from sc2_spic_plugin.leaderboard.evaluate import evaluate
-from sc2_spic_plugin.leaderboard.feature_codec import FeatureCodec
-from sc2_spic_plugin.leaderboard.uncompressed import RawFeature
+from sc2_spic_plugin.leaderboard.codecs.feature_codec import FeatureCodec
+from sc2_spic_plugin.leaderboard.codecs.uncompressed import RawFeature
+from sc2_spic_plugin.leaderboard.evaluation.model import evaluate
 
 FEATURES = torch.relu(make_images(1, 24)[0].repeat(3, 1, 1) + 0.3)[:7]  # (7, 24, 24): no multiple of three channels
 

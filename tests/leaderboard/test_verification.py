@@ -9,8 +9,8 @@ import pytest
 
 from sc2_spic_plugin.errors import ConfigError, DataError
 from sc2_spic_plugin.leaderboard import PerImageOverlap, PerImageRow, Point, ResultFile, Source
-from sc2_spic_plugin.leaderboard.curve import Origin
-from sc2_spic_plugin.leaderboard.provenance import collect_versions
+from sc2_spic_plugin.leaderboard.results.curve import Origin
+from sc2_spic_plugin.leaderboard.results.provenance import collect_versions
 from sc2_spic_plugin.leaderboard.verification import (
     check_exactly,
     check_images,

@@ -15,8 +15,8 @@ from torchvision.transforms import ToTensor
 
 from sc2_spic_plugin.errors import ConfigError, DataError
 from sc2_spic_plugin.leaderboard import CodecPoint, codec_ladder, unavailable_reason
-from sc2_spic_plugin.leaderboard.sides import sides_of
-from sc2_spic_plugin.leaderboard.spending import CODING, DEVICE, NETWORK, SERVER, spending
+from sc2_spic_plugin.leaderboard.costs.sides import sides_of
+from sc2_spic_plugin.leaderboard.costs.spending import CODING, DEVICE, NETWORK, SERVER, spending
 
 PROGRAM = """
 import pathlib, sys

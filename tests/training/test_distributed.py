@@ -28,8 +28,8 @@ from training_parts import assert_same_content
 
 from sc2_spic_plugin.cli.running import RunOptions, run_config
 from sc2_spic_plugin.errors import ConfigError, DataError, SpicError
-from sc2_spic_plugin.leaderboard.evaluate import evaluate
-from sc2_spic_plugin.leaderboard.segmentation_metric import SegmentationMetric
+from sc2_spic_plugin.leaderboard.evaluation.model import evaluate
+from sc2_spic_plugin.leaderboard.evaluation.segmentation_metric import SegmentationMetric
 from sc2_spic_plugin.ops.ranks import gathered, is_first, joined, rank, world_size
 from sc2_spic_plugin.training.calibrate import calibrate
 from sc2_spic_plugin.training.distributed import own_batches

@@ -12,9 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from sc2_spic_plugin.coding.integer_synthesis import IntegerSynthesis
 from sc2_spic_plugin.errors import BitstreamError, ConfigError, TableError
 from sc2_spic_plugin.leaderboard import Protocol, TimingRules
-from sc2_spic_plugin.leaderboard.costs import measure_costs
-from sc2_spic_plugin.leaderboard.sides import sides_of
-from sc2_spic_plugin.leaderboard.spending import CODING, DEVICE, SERVER, spending
+from sc2_spic_plugin.leaderboard.costs.point_costs import measure_costs
+from sc2_spic_plugin.leaderboard.costs.sides import sides_of
+from sc2_spic_plugin.leaderboard.costs.spending import CODING, DEVICE, SERVER, spending
 from sc2_spic_plugin.models.exporting import export_halves
 from sc2_spic_plugin.models.unit_files import export_unit
 from sc2_spic_plugin.rate_estimators import RateEstimator, build_rate_estimator

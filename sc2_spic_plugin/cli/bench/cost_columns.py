@@ -4,8 +4,7 @@ import dataclasses
 from typing import Any
 
 from ...leaderboard import Point
-from ...leaderboard.costs import Costs
-from ...leaderboard.latency import Latency
+from ...leaderboard.costs import Costs, Latency
 
 __all__ = ["COST_FIELDS", "with_costs", "without_costs"]
 

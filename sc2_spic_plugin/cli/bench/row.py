@@ -22,7 +22,7 @@ from ...leaderboard import (
     read_per_image_csv,
     write_per_image_csv,
 )
-from ...leaderboard.evaluate import Evaluation, build_metric, evaluate
+from ...leaderboard.evaluation import Evaluation, build_metric, evaluate
 from ...leaderboard.styles import LABEL_METHOD, MASK_METHOD
 from ...training.build import BuiltConfig
 from ...training.loading import build_loader

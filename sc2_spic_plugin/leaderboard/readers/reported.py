@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import ConfigError, DataError
-from ..meta import Meta
-from ..point import METRICS, Point, Value
 from ..protocol import Protocol
-from ..result import ResultFile
+from ..results import METRICS, Meta, Point, ResultFile, Value
 
 __all__ = ["ESTIMATED", "REPORTED", "ReportedCurve", "ReportedPoint", "Standing", "as_percent", "as_result"]
 

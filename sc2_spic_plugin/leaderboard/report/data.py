@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..comparison import Comparison
-from ..curve import Curve, CurvePoint, Origin
-from ..curve_looks import curve_dashes, curve_legend, image_pixels, is_curve
-from ..group import METRIC_NAMES
-from ..image_table import image_table
-from ..published_curve import PublishedCurve
+from ..drawing import curve_dashes, curve_legend, image_pixels, is_curve
+from ..published import PublishedCurve
+from ..results import METRIC_NAMES, Curve, CurvePoint, Origin, image_table
 from ..statistics import pareto_front
 from ..styles import ORIGINAL_METHOD, method_style
 

@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
-from ..cells import Rows
-from ..collect import Source
-from ..comparison import Comparison, compare_all
-from ..comparison_tables import ComparisonTable, comparison_tables
-from ..group import Group, group_of
-from ..published_curve import PublishedCurve
-from ..table import footer
+from ..comparison import Comparison, ComparisonTable, compare_all, comparison_tables
+from ..published import PublishedCurve
+from ..results import Group, Source, group_of
+from ..tables import Rows, footer
 from .data import group_data
 
 __all__ = ["render_report"]

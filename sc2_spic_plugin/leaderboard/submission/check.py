@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import DataError
-from ..collect import Source, check_agreement
-from ..group import group_of
 from ..readers import FORMATS, detect_format
-from ..result import ResultFile
+from ..results import ResultFile, Source, check_agreement, group_of
 from .content import content_items
 from .evidence import evidence_items
 from .item import Item

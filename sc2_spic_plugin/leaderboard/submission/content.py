@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ..point import Point
 from ..protocol import Protocol, load_protocol, protocol_names
-from ..result import ResultFile
+from ..results import Point, ResultFile
 from ..styles import METHOD_STYLES, UNCODED_METHODS
 from .item import Item, listed
 

@@ -6,11 +6,7 @@ from pathlib import Path
 
 from ...errors import DataError
 from ...ops import file_digest
-from ..collect import Source
-from ..curve import Origin
-from ..image_table import image_table, image_table_path
-from ..per_image import per_image_csv_path
-from ..result import ResultFile
+from ..results import Origin, ResultFile, Source, image_table, image_table_path, per_image_csv_path
 from ..styles import UNCODED_METHODS
 from .item import Item, listed
 

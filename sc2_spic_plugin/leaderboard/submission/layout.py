@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...errors import DataError, nearest
-from ..meta import SCHEMA_VERSION, Meta
-from ..point import METRICS, Point, column_names
+from ..results import METRICS, SCHEMA_VERSION, Meta, Point, column_names
 from .item import Item
 
 __all__ = ["layout_items"]

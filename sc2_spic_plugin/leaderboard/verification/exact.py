@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ...errors import DataError
-from ..meta import Meta
-from ..per_image import ImageRow, PerImageRow
-from ..point import Point
-from ..provenance import code_version, collect_environment, collect_versions
+from ..results import ImageRow, Meta, PerImageRow, Point, code_version, collect_environment, collect_versions
 
 __all__ = ["ExactCheck", "check_exactly", "check_images"]
 

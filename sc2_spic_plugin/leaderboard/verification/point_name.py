@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import ConfigError, nearest
-from ..collect import Source
-from ..curve import Origin
+from ..results import Origin, Source
 
 __all__ = ["UNITS", "find_point", "shipped_unit_path"]
 

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...errors import DataError
-from ..collect import Source
-from ..curve import Origin
-from ..point import Point
+from ..results import Origin, Point, Source
 from ..statistics import Interval, summarise
 
 __all__ = ["RetrainedCheck", "check_retrained", "prediction_interval"]

@@ -1,0 +1,111 @@
+"""Bjøntegaard deltas between two measured curves, Akima-interpolated by the `bjontegaard` package."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from ..statistics import RatePoint, pareto_front
+
+__all__ = ["Delta", "bjontegaard_delta"]
+
+LEAST_POINTS = 2
+"""Points of a front that a curve can be drawn through."""
+
+_TOO_STEEP = "two neighbours of a front are so close that the interpolation between them overflows"
+
+
+class Overlap(NamedTuple):
+    """Where both curves are defined, and which share of where either is."""
+
+    low: float
+    high: float
+    share: float
+
+
+class Delta(NamedTuple):
+    """How one curve compares with an anchor; None with a reason where that is not defined.
+
+    Attributes:
+        rate_percent: mean rate difference at equal accuracy; -50 is half the bits.
+        accuracy_points: mean accuracy difference at equal rate, percentage points.
+        overlap_accuracy: percent, where the rates are compared.
+        overlap_bpp: bits per image pixel, where the accuracies are compared; its share is that of the logarithm.
+        points: of this curve and of the anchor, on their Pareto fronts.
+        dropped: points of this curve and of the anchor that were not, and were left out.
+        rate_reason: why there is no rate difference.
+        accuracy_reason: why there is no accuracy difference.
+    """
+
+    rate_percent: float | None
+    accuracy_points: float | None
+    overlap_accuracy: Overlap | None
+    overlap_bpp: Overlap | None
+    points: tuple[int, int]
+    dropped: tuple[int, int]
+    rate_reason: str | None
+    accuracy_reason: str | None
+
+
+class _Interpolation(Protocol):
+    def __call__(
+        self, a: list[float], b: list[float], c: list[float], d: list[float], method: str, **options: object
+    ) -> float: ...
+
+
+def bjontegaard_delta(points: Sequence[RatePoint], anchor: Sequence[RatePoint]) -> Delta:
+    """Compares a curve with an anchor over the range that both reach, never outside it.
+
+    Both are first cut down to their Pareto fronts, where rate and accuracy rise together; a front of two points is
+    interpolated linearly. Rates enter as logarithms.
+
+    Args:
+        points: of the curve.
+        anchor: of the curve it is compared with.
+    """
+    import bjontegaard
+
+    fronts = [_front(points), _front(anchor)]
+    counts = (len(fronts[0]), len(fronts[1]))
+    dropped = (len(points) - counts[0], len(anchor) - counts[1])
+    if min(counts) < LEAST_POINTS:
+        which = "the curve" if counts[0] < LEAST_POINTS else "the anchor"
+        reason = f"{which} has {min(counts)} point{'s' * (min(counts) != 1)} on its front, a delta needs {LEAST_POINTS}"
+        return Delta(None, None, None, None, counts, dropped, reason, reason)
+    (rates, values), (anchor_rates, anchor_values) = (
+        ([float(point.bpp or 0.0) for point in front], [point.accuracy for point in front]) for front in fronts
+    )
+    accuracy = _overlap(values, anchor_values)
+    logarithm = _overlap([math.log(rate) for rate in rates], [math.log(rate) for rate in anchor_rates])
+    bpp = logarithm and Overlap(math.exp(logarithm.low), math.exp(logarithm.high), logarithm.share)
+    curves = (anchor_rates, anchor_values, rates, values)
+
+    def of(function: _Interpolation) -> float | None:
+        with np.errstate(over="ignore"):
+            value = float(function(*curves, method="akima", require_matching_points=False, min_overlap=0))
+        return value if math.isfinite(value) else None
+
+    rate_percent = of(bjontegaard.bd_rate) if accuracy else None
+    accuracy_points = of(bjontegaard.bd_psnr) if bpp else None
+    return Delta(
+        rate_percent,
+        accuracy_points,
+        accuracy,
+        bpp,
+        counts,
+        dropped,
+        None if rate_percent is not None else _TOO_STEEP if accuracy else "no accuracy is reached by both",
+        None if accuracy_points is not None else _TOO_STEEP if bpp else "no rate is spent by both",
+    )
+
+
+def _front(points: Sequence[RatePoint]) -> list[RatePoint]:
+    return [point for point in pareto_front(points) if point.bpp]
+
+
+def _overlap(mine: Sequence[float], theirs: Sequence[float]) -> Overlap | None:
+    low, high = max(min(mine), min(theirs)), min(max(mine), max(theirs))
+    if high <= low:
+        return None
+    return Overlap(low, high, (high - low) / (max(*mine, *theirs) - min(*mine, *theirs)))
