@@ -74,6 +74,7 @@ def show(
     checkpoint: Annotated[
         Path | None, typer.Option(help="by default the one beside the config, else the config's `dst_ckpt`")
     ] = None,
+    unit: Annotated[str | None, typer.Option(help="of a bank; by default the active one")] = None,
     out: Annotated[Path | None, typer.Option(help="the .png to write; by default IMAGE_shown.png here")] = None,
     protocol: Annotated[str | None, typer.Option(help="protocol name or file; by default the config's")] = None,
     device: Annotated[str, typer.Option(help="torch device")] = "cpu",
@@ -88,7 +89,7 @@ def show(
     options = RunOptions(
         checkpoint=checkpoint, protocol=protocol, device=device, seed=seed, overrides=parse_overrides(values)
     )
-    typer.echo(show_image(config, image, out or Path(f"{image.stem}_shown.png"), options, overwrite))
+    typer.echo(show_image(config, image, out or Path(f"{image.stem}_shown.png"), options, unit, overwrite))
 
 
 @app.command("import")

@@ -23,7 +23,9 @@ from .running import RunOptions
 __all__ = ["show_image"]
 
 
-def show_image(config: str, image: Path, out: Path, options: RunOptions, overwrite: bool = False) -> str:
+def show_image(
+    config: str, image: Path, out: Path, options: RunOptions, unit: str | None = None, overwrite: bool = False
+) -> str:
     """Sends one image through the model of a config and draws what that changes.
 
     The checkpoint is the one of the options, else `checkpoint.pt` beside the config (as in the folder of a run), else
@@ -34,13 +36,14 @@ def show_image(config: str, image: Path, out: Path, options: RunOptions, overwri
         image: any image file.
         out: the .png to write.
         options: as of a run; `test_only`, `precision` and `calibrates` say nothing here.
+        unit: of a bank; None: the active one.
         overwrite: replace a picture that is there.
 
     Returns:
         One sentence: the picture, the payload's size, what became of the output.
 
     Raises:
-        ConfigError: a config that cannot be run or whose model sends nothing, or `out` exists.
+        ConfigError: a config that cannot be run or whose model sends nothing, no unit of that name, or `out` exists.
         DataError: the image is missing or cannot be read.
         CheckpointError: no checkpoint, or one of another model.
     """
@@ -54,6 +57,10 @@ def show_image(config: str, image: Path, out: Path, options: RunOptions, overwri
         path, _, built, about, protocol = open_config(
             config, rendered, options.device, options.seed, options.protocol, options.overrides
         )
+    if unit is not None:
+        if not isinstance(built.model, SplitModel):
+            raise ConfigError("the model of this config has no units; leave --unit out.")
+        built.model.select(unit)
     load_model_checkpoint(options.checkpoint or checkpoint_of(path, built), built.model)
 
     dataset = built.datasets[built.config["test"]["test_data_loader"]["dataset_id"]]
@@ -61,6 +68,7 @@ def show_image(config: str, image: Path, out: Path, options: RunOptions, overwri
     model = built.model.to(built.device)
     original = None if built.teacher is None else built.teacher.to(built.device)
     coded = code_image(model, original, tensor[None].to(built.device))
+    of_bank = isinstance(model, SplitModel) and len(model.units) > 1
     comparison = Comparison(
         image=visible_image(dataset, tensor),
         before=coded.before,
@@ -71,7 +79,7 @@ def show_image(config: str, image: Path, out: Path, options: RunOptions, overwri
         bits_per_image_pixel=protocol.bits_per_image_pixel(coded.sizes.payload_bytes, tensor[0].numel()),
         name=image.name,
         method=method_style(about["method"]).label,
-        unit=about.get("unit") or about["name"],
+        unit=str(model.active) if of_bank else about.get("unit") or about["name"],
         cut=model.cut if isinstance(model, SplitModel) else None,
         bypassed=isinstance(model, SplitModel) and model.bypassed,
     )

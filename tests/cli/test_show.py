@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from sc2_spic_plugin.cli import showing
 from sc2_spic_plugin.cli.main import main
 from sc2_spic_plugin.configs import render_config, resolve_config
 from sc2_spic_plugin.leaderboard.picture import network_input
@@ -38,9 +39,13 @@ def prepare(folder: Path, text: str, overrides: dict[str, Any]) -> Shown:
     dataset = built.datasets[built.config["test"]["test_data_loader"]["dataset_id"]]
     images = torch.stack([dataset[index][0] for index in range(6)])
     built.model.train()
+    units = list(getattr(built.model, "units", [])) or [None]
     with torch.no_grad():
-        for _ in range(3):
-            built.model(images)
+        for unit in reversed(units):
+            if unit is not None:
+                built.model.select(unit)
+            for _ in range(3):
+                built.model(images)
     image = dataset.image(1) if hasattr(dataset, "image") else render(dataset)
     image.save(folder / "image.png")
     return Shown(config, built, save_model_checkpoint(folder / "own.pt", built.model.eval(), 0.0))
@@ -93,6 +98,25 @@ def test_a_classified_image_is_shown_with_the_size_of_its_payload(classifier: Sh
         share = f"{dataset.classes[int(output.argmax())]} {100 * float(output.softmax(1).max()):.1f} %"
         assert share in said
     assert Image.open(tmp_path / "picture.png").format == "PNG"
+
+
+def test_each_unit_of_a_bank_can_be_shown(tmp_path: Path, show, monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = {"latent_channels": 8, "stride": 2, "step": 0.25, "rate_weight": 1.0}
+    values = {
+        "datasets.synthetic/val.init.kwargs.samples_per_class": 1,
+        "models.model.kwargs.unit": None,
+        "models.model.kwargs.units": {"low": {**unit, "step": 4.0}, "high": unit},
+    }
+    bank = prepare(tmp_path, resolve_config("smoke/spic_supervised").read_text(), values)
+    drawn: list[Any] = []
+    monkeypatch.setattr(showing, "draw_comparison", lambda comparison, out: drawn.append(comparison) or out)
+    arguments = (bank.config, bank.config.with_name("image.png"), "--checkpoint", bank.checkpoint)
+    names = list(bank.built.model.units)
+    said = [show(*arguments, *option)[1] for option in ((), *(("--unit", name) for name in names))]
+    assert [comparison.unit for comparison in drawn] == [bank.built.model.active, *names] and len(names) > 1
+    assert len({text.partition(":")[2] for text in said}) > 1
+    code, message = show(*arguments, "--unit", f"{names[0]}x")
+    assert code == 1 and f"no unit `{names[0]}x`. Did you mean `{names[0]}`" in message
 
 
 def test_a_picture_is_replaced_only_if_asked_and_is_the_same_again(classifier: Shown, show, tmp_path: Path) -> None:
