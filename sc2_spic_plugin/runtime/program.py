@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
-from .archive import check_archive
+from .archive import checked_archive
 
 __all__ = ["flat_outputs", "load_program", "open_program"]
 
@@ -40,17 +40,17 @@ def open_program(
 ) -> nn.Module:
     """Makes a module of a `.pt2` file's content; it has the kernels and the memory layout of the original network.
 
-    `torch.export.load` is not made for files from strangers; nothing is handed to it that it would unpickle or evaluate
-    (`check_archive`).
+    `torch.export.load` is not made for files from strangers; nothing is handed to it that it would unpickle, import or
+    evaluate (`checked_archive`).
 
     Raises:
         CheckpointError: it is none of the files that we write, or this torch cannot read it.
     """
-    check_archive(data, where)
+    checked = checked_archive(data, where)
     from torch.export import load
 
     try:
-        program = load(io.BytesIO(data))
+        program = load(io.BytesIO(checked))
         if torch.device(device).type != "cpu":
             from torch.export.passes import move_to_device_pass
 

@@ -16,7 +16,7 @@ from tiny_parts import make_images
 from sc2_spic_plugin.coding import Payload, pack_payload, write_container
 from sc2_spic_plugin.errors import BitstreamError, CheckpointError, ConfigError, DataError
 from sc2_spic_plugin.runtime import DeviceHalf, Manifest, ServerHalf
-from sc2_spic_plugin.runtime.archive import check_archive
+from sc2_spic_plugin.runtime.archive import checked_archive
 from sc2_spic_plugin.runtime.sealed_json import content_digest
 
 
@@ -190,6 +190,31 @@ TAMPERED: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
         lambda data: data.replace(b"Symbol(", b"__import__(", 1),
         r"computes the size `.*__import__\(",
     ),
+    "endless expression": (
+        "models/model.json",
+        lambda data: data.replace(b"Symbol(", b"1" * 80 + b"!Symbol(", 1),
+        "computes the size `1111",
+    ),
+    "name that is code": (
+        "models/model.json",
+        lambda data: data.replace(b'"name": "features"', b'"name": "features=__import__(0)"', 1),
+        r"calls a value `features=__import__\(0\)`",
+    ),
+    "name that is code, of a tensor": (
+        "models/model.json",
+        lambda data: data.replace(b'"features": {', b'"features=__import__(0)": {', 1),
+        r"holds `features=__import__\(0\)`",
+    ),
+    "container": (
+        "models/model.json",
+        lambda data: data.replace(b"builtins.tuple", b"collections.defaultdict", 1),
+        "takes or returns a `collections.defaultdict`",
+    ),
+    "inner graph": (
+        "models/model.json",
+        lambda data: data.replace(b'"as_tensors"', b'"as_graph"', 1),
+        "holds `as_graph`",
+    ),
     "no JSON": ("models/model.json", lambda data: data[:-1], "cannot be read"),
 }
 
@@ -198,9 +223,20 @@ TAMPERED: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
 def test_nothing_is_opened_that_would_be_unpickled_or_evaluated(fault: str, segmenter: Exported) -> None:
     name, change, message = TAMPERED[fault]
     program = (segmenter.folder / "server" / "back_end.pt2").read_bytes()
-    check_archive(program, "back_end.pt2")
+    checked_archive(program, "back_end.pt2")
     with pytest.raises(CheckpointError, match=f"back_end.pt2 is none of the files .*{message}"):
-        check_archive(tampered(program, name, change), "back_end.pt2")
+        checked_archive(tampered(program, name, change), "back_end.pt2")
+
+
+def test_what_is_opened_is_packed_anew_from_what_was_looked_at(segmenter: Exported) -> None:
+    program = (segmenter.folder / "server" / "back_end.pt2").read_bytes()
+    other = tampered(program, "data/sample_inputs/model.pt", lambda _: b"a pickle for readers of the first directory")
+    checked = checked_archive(other + program, "back_end.pt2")
+    assert b"a pickle" in other and b"a pickle" not in checked
+    with zipfile.ZipFile(io.BytesIO(checked)) as clean, zipfile.ZipFile(io.BytesIO(program)) as before:
+        assert clean.namelist() == before.namelist() and clean.testzip() is None
+        (graph,) = (json.loads(clean.read(name)) for name in clean.namelist() if name.endswith("/model.json"))
+    assert graph["guards_code"] == [] and not any(node["metadata"] for node in graph["graph_module"]["graph"]["nodes"])
 
 
 def test_an_archive_with_two_files_of_one_name_or_none_is_refused(segmenter: Exported) -> None:
@@ -210,7 +246,7 @@ def test_an_archive_with_two_files_of_one_name_or_none_is_refused(segmenter: Exp
         archive.writestr(archive.namelist()[0], b"{}")
     for data, message in ((buffer.getvalue(), "it holds a file twice"), (b"", "cannot be read")):
         with pytest.raises(CheckpointError, match=message):
-            check_archive(data, "back_end.pt2")
+            checked_archive(data, "back_end.pt2")
 
 
 def test_a_program_of_another_torch_names_both_versions(copied: Exported) -> None:
