@@ -73,9 +73,9 @@ class Measured:
         result = self.result()
         if not is_first():
             return result
-        result.save(path, overwrite=True)
         for each in self.points:
             write_per_image_csv(per_image_csv_path(path, each.point.unit), each.evaluation.rows())
+        result.save(path, overwrite=True)  # last: who finds it finds all
         return result
 
 

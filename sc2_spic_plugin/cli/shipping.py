@@ -1,7 +1,8 @@
 """A suite's results made small enough to commit, with units that others may try: what `sc2-spic ship` does."""
 
+import glob
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,13 +67,22 @@ def ship_results(
     origins = [origin for curve in dict.fromkeys(units_of) for origin in _origins(sources, curve, seed)]
     units = dict(_exported(out, to / UNITS, origins, overrides or {}))
     files = results | units
+    left = [path for path in _parts(to, results) if path not in files]
     changed = [path for path, content in files.items() if not path.is_file() or path.read_bytes() != content]
-    there = [str(path) for path in changed if path.exists()]
+    there = [str(path) for path in (*changed, *left) if path.exists()]
     if there and not overwrite:
         raise ConfigError(f"{', '.join(there)} hold something else; choose another --to, or pass --overwrite.")
     for path in changed:
         write_atomic(path, files[path])
+    for path in left:
+        path.unlink()
     return Shipped(*({path: len(content) for path, content in each.items()} for each in (results, units)))
+
+
+def _parts(to: Path, results: Iterable[Path]) -> list[Path]:
+    """Returns the files in a folder that further parts of these curves were shipped as: `CURVE@2.json` and so on."""
+    names = {path.name.partition(".")[0].partition("@")[0] for path in results}
+    return [path for name in sorted(names) for path in sorted(to.glob(f"{glob.escape(name)}@*"))]
 
 
 def _path(source: Source) -> Path:
@@ -98,13 +108,13 @@ def _tables(source: Source) -> dict[str, Sequence[ImageRow]]:
 
 def _origins(sources: Sequence[Source], curve: str, seed: int | None) -> list[Origin]:
     """Returns the points of a curve whose units are wanted."""
-    by_name = {_path(source).stem: source for source in sources}
-    if curve not in by_name:
-        raise ConfigError(f"no curve `{curve}` among the results. {nearest(curve, by_name)}")
-    source = by_name[curve]
-    found = [Origin(point, source) for point in source.result.points if seed in (None, point.seed)]
+    parts = [source for source in sources if source.result.name == curve]
+    if not parts:
+        raise ConfigError(f"no curve `{curve}` among the results. {nearest(curve, {s.result.name for s in sources})}")
+    origins = [Origin(point, source) for source in parts for point in source.result.points]
+    found = [origin for origin in origins if seed in (None, origin.point.seed)]
     if not found:
-        seeds = ", ".join(sorted({str(point.seed) for point in source.result.points}))
+        seeds = ", ".join(sorted({str(origin.point.seed) for origin in origins}))
         raise ConfigError(f"`{curve}` was not trained with seed {seed}; it has {seeds}.")
     return found
 

@@ -1,9 +1,9 @@
 """The leaderboard: protocols, result files, statistics, tables, plots and image-codec baselines."""
 
-from .codecs import CODECS, CodecPoint, CodedImage, RawFeature, codec_ladder, unavailable_reason
+from .codecs import CODECS, CodecPoint, CodedImage, RawFeature, unavailable_reason
 from .comparison import Comparison, compare_all, comparison_document, render_comparison
 from .drawing import check_plot_path, plot_rate_accuracy
-from .preparation import build_preparation, check_transform
+from .preparation import check_transform
 from .protocol import Protocol, TimingRules, load_protocol, protocol_names
 from .published import PublishedCurve
 from .results import (
@@ -26,8 +26,8 @@ from .results import (
     read_per_image_csv,
     write_per_image_csv,
 )
-from .statistics import bootstrap_interval, bpp_at_accuracy, bpp_at_drop, pareto_front, summarise
-from .styles import MethodStyle, method_style, register_method_style
+from .statistics import bootstrap_interval, bpp_at_accuracy, pareto_front, summarise
+from .styles import MethodStyle, method_style
 from .tables import render_console, render_csv, render_markdown
 
 __all__ = [
@@ -50,12 +50,9 @@ __all__ = [
     "TimingRules",
     "bootstrap_interval",
     "bpp_at_accuracy",
-    "bpp_at_drop",
-    "build_preparation",
     "check_plot_path",
     "check_transform",
     "code_version",
-    "codec_ladder",
     "collect_environment",
     "collect_results",
     "collect_versions",
@@ -71,7 +68,6 @@ __all__ = [
     "protocol_names",
     "read_overlap_csv",
     "read_per_image_csv",
-    "register_method_style",
     "render_comparison",
     "render_console",
     "render_csv",

@@ -1,31 +1,12 @@
-"""Image preparation under a protocol: build it, or check that a data set's transform does the same."""
+"""Whether a data set's transform prepares images as a protocol says."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ConfigError
 from .protocol import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from PIL import Image
-
-__all__ = ["build_preparation", "check_transform"]
-
-
-def build_preparation(protocol: Protocol) -> "Callable[[Image.Image], Image.Image]":
-    """Returns the function that resizes and crops a PIL image as the protocol says (RGB in, RGB out)."""
-    from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
-
-    steps: list[Any] = []
-    if protocol.resize is not None:
-        size = protocol.resize if isinstance(protocol.resize, int) else list(protocol.resize)
-        steps.append(Resize(size, interpolation=InterpolationMode(protocol.interpolation)))
-    if protocol.crop is not None:
-        steps.append(CenterCrop(protocol.crop))
-    prepare = Compose(steps)
-    return lambda image: prepare(image.convert("RGB"))
+__all__ = ["check_transform"]
 
 
 def _steps(transform: Any) -> Iterator[Any]:

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,20 +136,6 @@ class Protocol:
         if divisor is None:
             raise ConfigError(f"Protocol `{self.name}` divides by each image's own pixels; give `pixels`.")
         return payload_bytes * 8 / divisor
-
-    def check_dataset_ids(self, known: Iterable[str]) -> None:
-        """Checks that a config has the data sets named here.
-
-        Raises:
-            ConfigError: one is missing; the message names the nearest.
-        """
-        known = list(known)
-        for key in ("selection", "report"):
-            if getattr(self, key) not in known:
-                raise ConfigError(
-                    f"Protocol `{self.name}` needs the data set `{getattr(self, key)}` ({key}), which the config "
-                    f"does not have. {nearest(getattr(self, key), known)}"
-                )
 
 
 def _check_count(key: str, value: object, least: int) -> None:

@@ -14,7 +14,6 @@ __all__ = [
     "Summary",
     "bootstrap_interval",
     "bpp_at_accuracy",
-    "bpp_at_drop",
     "pareto_front",
     "resampled_sums",
     "summarise",
@@ -152,8 +151,3 @@ def bpp_at_accuracy(points: Sequence[RatePoint], accuracy: float, clamp: bool = 
     if share == 1:
         return rates[upper]
     return math.exp((1 - share) * math.log(rates[upper - 1]) + share * math.log(rates[upper]))
-
-
-def bpp_at_drop(points: Sequence[RatePoint], original: float, drop: float) -> float | None:
-    """Returns the rate at `original` - `drop` accuracy points (see `bpp_at_accuracy`), or None if not reached."""
-    return bpp_at_accuracy(points, original - drop)

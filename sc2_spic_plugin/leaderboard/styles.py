@@ -3,8 +3,6 @@
 import hashlib
 from typing import NamedTuple
 
-from ..errors import ConfigError
-
 __all__ = [
     "LABEL_METHOD",
     "MASK_METHOD",
@@ -14,7 +12,6 @@ __all__ = [
     "UNCODED_METHODS",
     "MethodStyle",
     "method_style",
-    "register_method_style",
 ]
 
 
@@ -77,17 +74,6 @@ def method_style(method: str) -> MethodStyle:
     digest = hashlib.sha256(method.encode()).digest()
     colour = _FALLBACK_COLOURS[digest[0] % len(_FALLBACK_COLOURS)]
     return MethodStyle(method.replace("_", " "), colour, _FALLBACK_MARKERS[digest[1] % len(_FALLBACK_MARKERS)])
-
-
-def register_method_style(method: str, style: MethodStyle) -> None:
-    """Fixes the style of a new method.
-
-    Raises:
-        ConfigError: the method has another style already.
-    """
-    if METHOD_STYLES.get(method, style) != style:
-        raise ConfigError(f"Method `{method}` has a style already; choose another key.")
-    METHOD_STYLES[method] = style
 
 
 def method_rank(method: str) -> tuple[int, str]:

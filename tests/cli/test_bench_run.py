@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 import pytest
-from bench_parts import HIGH, LOW, SPIC, FakeRunner, Told, folder_of, make_jobs, no_waiting, run, states
+from bench_parts import HIGH, LOW, SPIC, FakeRunner, Told, folder_of, make_jobs, no_waiting, run, states, write_result
 from rich.console import Console
 
 from sc2_spic_plugin.cli.bench import status as status_file
@@ -17,7 +17,7 @@ from sc2_spic_plugin.cli.bench.show import print_summary
 from sc2_spic_plugin.cli.bench.status import Status
 from sc2_spic_plugin.cli.bench.suite_run import working_in
 from sc2_spic_plugin.errors import ConfigError
-from sc2_spic_plugin.leaderboard import ResultFile
+from sc2_spic_plugin.leaderboard import ResultFile, collect_results
 
 REAL_PLOT = suite_run.plot_rate_accuracy
 
@@ -47,6 +47,48 @@ def test_a_suite_that_names_fewer_seeds_says_what_its_results_leave_out_and_lose
     assert f"does not name them: {HIGH}-seed1, {LOW}-seed1\n" in console.file.getvalue()
     (curve,) = (result for result in run(more, FakeRunner()).results if result.name == "spic_l1-supervised")
     assert {(point.unit, point.seed) for point in curve.points} == {(u, s) for u in ("low", "high") for s in (0, 1)}
+
+
+def test_table_and_plot_hold_what_another_suite_put_into_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[set[str]] = []
+    monkeypatch.setattr(suite_run, "plot_rate_accuracy", lambda results, _path: drawn.append({r.name for r in results}))
+    run(make_jobs(tmp_path))
+    finished, console = (
+        run(make_jobs(tmp_path, codecs={"webp": [5]}, methods=[])),
+        Console(file=io.StringIO(), width=20),
+    )
+    assert finished.others == ["jpeg.json", "spic_l1-supervised.json"]
+    assert drawn[-1] == {"original", "label", "jpeg", "webp", "spic_l1-supervised"}
+    assert "JPEG" in (table := (tmp_path / "out" / "leaderboard.md").read_text()) and "WebP" in table
+    print_summary(console, finished, tmp_path / "out")
+    assert "of another suite, in table and plot too: jpeg.json" in console.file.getvalue()
+
+
+def test_results_of_a_curve_whose_points_no_longer_hold_are_put_aside(tmp_path: Path) -> None:
+    run(make_jobs(tmp_path))
+    changed = make_jobs(tmp_path, methods=[{**SPIC, "values": {"test.test_data_loader.kwargs.batch_size": 3}}])
+    finished = run(changed)
+    assert set(finished.summary.not_run) == {LOW, HIGH}
+    out = tmp_path / "out"
+    assert not list((out / "results").glob("spic_l1*")) and "l1" not in (out / "leaderboard.md").read_text()
+    assert {path.name for path in (out / "replaced" / "results-1").iterdir()} == {
+        "spic_l1-supervised.json", "spic_l1-supervised.low.csv", "spic_l1-supervised.high.csv",
+    }  # fmt: skip
+    assert {path.name for path in collect_results([out]).skipped} == {"status.json", "job.json"}
+    run(make_jobs(tmp_path))
+    assert (out / "results" / "spic_l1-supervised.low.csv").is_file()
+
+
+def test_what_does_not_hold_under_a_new_original_network_is_in_no_table(tmp_path: Path) -> None:
+    jobs = make_jobs(tmp_path)
+    run(jobs)
+    (folder_of(jobs, "original") / "checkpoint.pt").write_bytes(b"another")
+    finished = run(jobs, FakeRunner({"original": lambda job: write_result(job, network_sha256="cd" * 32)}))
+    assert set(finished.summary.not_run) == {job.name for job in jobs} - {"original"}
+    assert [result.name for result in finished.results] == ["original"]
+    assert [path.name for path in (tmp_path / "out" / "results").glob("*.json")] == ["original.json"]
 
 
 def test_a_point_that_fails_stops_no_other_and_is_tried_again(tmp_path: Path) -> None:

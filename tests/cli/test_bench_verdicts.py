@@ -96,6 +96,33 @@ def test_a_training_that_stopped_goes_on_and_one_of_another_config_does_not(tmp_
     assert not (folder_of(jobs, LOW) / "last.pt").exists() and (folder_of(jobs, HIGH) / "last.pt").exists()
 
 
+def test_a_measurement_that_failed_is_done_again_without_training_again(tmp_path: Path) -> None:
+    jobs = make_jobs(tmp_path)
+    run(jobs)
+    (folder_of(jobs, LOW) / "checkpoint.pt").write_bytes(b"another")
+    failed, again = FakeRunner({LOW: lambda _job: "disk full"}), FakeRunner()
+    assert LOW in run(jobs, failed).summary.failed and failed.started == [(LOW, "measure")]
+    assert LOW in run(jobs, again).summary.done or again.started == [(LOW, "measure")]
+    assert again.started == [(LOW, "measure")] and (folder_of(jobs, LOW) / "checkpoint.pt").is_file()
+
+
+@pytest.mark.parametrize("name", [LOW, "jpeg/q5"])
+def test_a_result_without_its_table_is_measured_again(tmp_path: Path, name: str) -> None:
+    jobs = make_jobs(tmp_path)
+    run(jobs)
+    (table,) = folder_of(jobs, name).glob("result.*.csv")
+    table.unlink()
+    action, reason, runner = act_on(jobs, name)
+    assert (action, reason) == ("measure", "a per-image table is not there") and runner.started == [(name, "measure")]
+    assert table.is_file() and act_on(jobs, name)[0] == "keep"
+    if name == LOW:
+        table.unlink()
+        (folder_of(jobs, name) / "checkpoint.pt").unlink()
+        assert (
+            act_on(jobs, name)[1] == "its checkpoint was deleted, the result is kept, though without per-image tables"
+        )
+
+
 def test_a_checkpoint_is_measured_unless_its_training_may_have_been_cut_short(tmp_path: Path) -> None:
     jobs = make_jobs(tmp_path)
     for job in jobs[-2:]:

@@ -53,6 +53,15 @@ def test_shipping_again_changes_nothing_and_replaces_nothing_else_unasked(board:
     assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
 
 
+def test_a_part_of_a_curve_that_is_no_longer_there_does_not_stay_behind(board: Board, tmp_path: Path) -> None:
+    results = board.copy(tmp_path / "there")
+    (results / "bank@2.json").write_text((results / "bank.json").read_text())
+    with pytest.raises(ConfigError, match=r"bank@2\.json hold something else"):
+        ship_results(board.out, results)
+    ship_results(board.out, results, overwrite=True)
+    assert not (results / "bank@2.json").exists() and (results / "bank.json").is_file()
+
+
 def test_only_chosen_units_are_shipped_and_what_has_none_is_refused(board: Board, tmp_path: Path) -> None:
     shipped = ship_results(board.out, tmp_path / "to", ["bank"], seed=1)
     assert {path.relative_to(tmp_path / "to" / "units").as_posix() for path in shipped.units} == {

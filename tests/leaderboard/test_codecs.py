@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from sc2_spic_plugin.configs import config_root, load_sweep
 from sc2_spic_plugin.datasets import spic_pair_collate
 from sc2_spic_plugin.errors import ConfigError, DataError
-from sc2_spic_plugin.leaderboard import CODECS, CodecPoint, codec_ladder, unavailable_reason
+from sc2_spic_plugin.leaderboard import CODECS, CodecPoint, unavailable_reason
 from sc2_spic_plugin.leaderboard.codecs.image_codecs import EXTERNAL_CODECS
+
+SWEEPS = ["coco/sweep_codec.yaml", "voc/sweep_codec.yaml", "imagenette/sweep_codec.yaml"]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,7 @@ def _default(codec: str) -> CodecPoint:
     reason = unavailable_reason(codec)
     if reason:
         pytest.skip(reason)
-    return CodecPoint(codec, CODECS[codec].four[1] if CODECS[codec].four else None)
+    return CodecPoint(codec, {"jpeg": 15, "webp": 20, "heic": 20, "bpg": 40, "vtm": 45}.get(codec))
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -64,13 +67,11 @@ def test_what_hangs_on_an_image_is_not_sent(codec: str, photo: Image.Image) -> N
 
 
 @pytest.mark.parametrize("codec", ["jpeg", "webp", "heic", "bpg", "vtm"])
-def test_bytes_rise_strictly_along_both_default_ladders(codec: str, photo: Image.Image) -> None:
+def test_bytes_rise_strictly_along_the_qualities_of_the_shipped_sweeps(codec: str, photo: Image.Image) -> None:
     _default(codec)
-    for count in (4, 8):
-        ladder = codec_ladder([codec], count)
-        assert len(ladder.points) == count and not ladder.skipped
-        sizes = [point.transmit(photo).payload_bytes for point in ladder.points]
-        assert sizes == sorted(set(sizes))
+    for qualities in (found[codec] for found in map(_qualities, SWEEPS) if codec in found):
+        sizes = [CodecPoint(codec, quality).transmit(photo).payload_bytes for quality in qualities]
+        assert sizes == sorted(set(sizes)) and len(sizes) in (4, 8)
 
 
 def test_png_returns_every_pixel(photo: Image.Image) -> None:
@@ -116,8 +117,7 @@ def test_names_and_digests_tell_points_apart() -> None:
 
 def test_a_missing_plugin_is_skipped_with_the_reason_and_refused_when_used(monkeypatch, photo: Image.Image) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    ladder = codec_ladder(("jpeg", "heic"))
-    assert {point.codec for point in ladder.points} == {"jpeg"} and "pip install pillow-heif" in ladder.skipped["heic"]
+    assert unavailable_reason("jpeg") is None and "pip install pillow-heif" in str(unavailable_reason("heic"))
     with pytest.raises(ConfigError, match="`heic` cannot be used: the package pillow-heif"):
         CodecPoint("heic", 20).transmit(photo)
 
@@ -144,15 +144,15 @@ def test_a_codec_that_fails_on_an_image_says_which_codec_quality_and_size(photo:
         CodecPoint("jpeg", 5, {"subsampling": "5:5:5"}).transmit(photo)
 
 
-@pytest.mark.parametrize(
-    ("name", "count"), [("coco/sweep_codec.yaml", 4), ("voc/sweep_codec.yaml", 4), ("imagenette/sweep_codec.yaml", 8)]
-)
-def test_the_shipped_sweeps_hold_the_default_ladders_under_the_method_of_each_codec(name: str, count: int) -> None:
-    found: dict[str, list[int]] = {}
-    for point in load_sweep(config_root() / name):
-        found.setdefault(point.values["codec"], []).append(point.values["quality"])
-    codecs = ("jpeg", "webp", "heic", "bpg") if count == 4 else ("jpeg", "webp", "heic", *EXTERNAL_CODECS)
-    assert found == {codec: list(CODECS[codec].four if count == 4 else CODECS[codec].eight) for codec in codecs}
+@pytest.mark.parametrize("name", SWEEPS)
+def test_the_shipped_sweeps_hold_as_many_qualities_of_each_codec_as_the_suite_does(name: str) -> None:
+    found = _qualities(name)
+    suite = yaml.safe_load((config_root() / "suites" / "imagenette.yaml").read_text())["codecs"]
+    if name.startswith("imagenette"):
+        assert {codec: suite[codec]["qualities"] for codec in suite} == {codec: found[codec] for codec in suite}
+        assert set(found) == {*suite, "vtm"} and len(found["vtm"]) == 8
+    else:
+        assert set(found) == set(suite) and {len(qualities) for qualities in found.values()} == {4}
 
 
 @pytest.mark.parametrize("name", ["sweep_codec_subsampling", "sweep_codec_scale"])
@@ -160,7 +160,14 @@ def test_every_point_of_the_other_codec_sweeps_can_be_made_and_differs_from_the_
     plain = {point.sha256 for point in _points("sweep_codec")}
     points = _points(name)
     assert len({point.sha256 for point in points}) == len(points) and not plain & {point.sha256 for point in points}
-    assert {point.quality for point in points if point.codec == "jpeg"} <= set(CODECS["jpeg"].eight)
+    assert {point.quality for point in points if point.codec == "jpeg"} <= set(_qualities(SWEEPS[-1])["jpeg"])
+
+
+def _qualities(name: str) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for point in load_sweep(config_root() / name):
+        found.setdefault(point.values["codec"], []).append(point.values["quality"])
+    return found
 
 
 def _points(name: str) -> list[CodecPoint]:
@@ -254,7 +261,7 @@ def test_a_bpg_program_that_fails_is_an_error_with_what_it_said(programs, photo,
 
 def test_bpg_that_is_absent_or_another_program_is_skipped_with_what_to_do(programs, monkeypatch, photo) -> None:
     programs(encoder="print('usage: something else')")
-    assert "is not libbpg's bpgenc (it says `usage: something else`" in codec_ladder(["bpg"]).skipped["bpg"]
+    assert "is not libbpg's bpgenc (it says `usage: something else`" in str(unavailable_reason("bpg"))
     programs()
     assert unavailable_reason("bpg") is None
     with pytest.raises(ConfigError, match="contains the encoder jctvc, not `x265`; build it with USE_X265"):

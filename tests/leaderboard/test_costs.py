@@ -205,7 +205,7 @@ def test_every_kind_codes_on_both_sides_and_is_left_as_it_was(kind: str, ticking
         assert torch.equal(model(images[:1]), before)
     latency = found.latency
     assert latency is not None and latency.encode_coding_ms > 0 and latency.decode_coding_ms > 0
-    assert latency.decode_network_ms > 0 and (latency.threads, latency.device) == (1, "cpu")
+    assert latency.decode_network_ms > 0 and latency.threads == 1 and latency.device.startswith("cpu (")
 
 
 @pytest.fixture

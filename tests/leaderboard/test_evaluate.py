@@ -82,6 +82,8 @@ def test_the_hosts_codec_wrappers_are_measured() -> None:
 def test_what_cannot_be_scored_is_refused(model: SpicModel) -> None:
     with pytest.raises(DataError, match="image without a label"):
         measure(model, data=TinyImages(labels=[-1] * 16))
+    with pytest.raises(DataError, match="returns NaN"):
+        measure(nn.Sequential(model, nn.Threshold(1e9, float("nan"))).eval())
     with pytest.raises(DataError, match="no image to evaluate"):
         evaluate(model, [], [], (32, 32), CPU)
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from torchvision import transforms as T
 from torchvision.transforms import v2
 
@@ -19,7 +18,6 @@ from sc2_spic_plugin.errors import ConfigError
 from sc2_spic_plugin.leaderboard import (
     Protocol,
     TimingRules,
-    build_preparation,
     check_transform,
     load_protocol,
     protocol_names,
@@ -151,12 +149,6 @@ def test_a_value_that_cannot_be_used_is_refused_by_its_key(key: str, value: obje
         Protocol(**{**BASE, key: value})
 
 
-def test_a_config_without_the_named_data_set_is_refused() -> None:
-    Protocol(**BASE).check_dataset_ids(["d/train", "d/held_out", "d/val"])
-    with pytest.raises(ConfigError, match=r"`d/held_out` \(selection\)"):
-        Protocol(**BASE).check_dataset_ids(["d/train", "d/val"])
-
-
 def test_the_transform_the_protocol_describes_is_accepted() -> None:
     tail = [T.ToTensor(), T.Normalize([0.5] * 3, [0.5] * 3)]
     check_transform(Protocol(**BASE), T.Compose([T.Compose([T.Resize(256)]), T.CenterCrop((224, 224)), *tail]))
@@ -196,15 +188,3 @@ def test_the_joint_transform_of_image_and_mask_is_compared_alike() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             check_transform(exact, PairCompose([*steps, *tail]))
-
-
-def test_prepared_images_have_the_crop_of_the_protocol_and_equal_torchvisions() -> None:
-    image = Image.effect_noise((300, 270), 60)
-    prepared = build_preparation(Protocol(**BASE))(image)
-    expected = T.CenterCrop(224)(T.Resize(256)(image.convert("RGB")))
-    assert prepared.size == (224, 224) and prepared.tobytes() == expected.tobytes()
-
-
-def test_an_exact_size_gives_up_the_proportions() -> None:
-    image = Image.effect_noise((300, 270), 60)
-    assert build_preparation(Protocol(**{**SEGMENTATION, "resize": [180, 240]}))(image).size == (240, 180)

@@ -175,6 +175,8 @@ def test_what_cannot_be_scored_is_refused_with_the_reason() -> None:
         measured([(image, random_masks(1)[0])], network=nn.Flatten())
     with pytest.raises(DataError, match="use a protocol of its own task"):
         evaluate(Shades(), [(image[None], torch.zeros(1))], ["a"], (12, 10), CPU)
+    with pytest.raises(DataError, match="returns NaN"):
+        measured([(image, random_masks(1)[0])], network=nn.Sequential(nn.Threshold(1e9, float("nan")), Shades()))
     with pytest.raises(DataError, match="1 of 2 images were evaluated"):
         evaluate(Shades(), [(image[None], random_masks(1))], ["a", "b"], (12, 10), CPU, metric=SegmentationMetric())
 

@@ -19,6 +19,7 @@ from sc2_spic_plugin.leaderboard.costs.spending import (
     Switch,
     spending,
 )
+from sc2_spic_plugin.leaderboard.results.provenance import processor_name
 
 
 class Clock:
@@ -87,7 +88,12 @@ def test_latency_is_the_median_per_image_of_passes_after_the_warm_up(monkeypatch
     assert (found.encode_network_ms, found.encode_coding_ms) == (500.0, 2000.0)
     assert (found.decode_network_ms, found.decode_coding_ms) == (5000.0, 200_000.0)
     assert (found.encode_ms, found.decode_ms) == (2500.0, 205_000.0)
-    assert (found.batch_size, found.repeats, found.device, found.threads) == (2, 3, "cpu", threads + 1)
+    assert (found.batch_size, found.repeats, found.device, found.threads) == (
+        2,
+        3,
+        f"cpu ({processor_name()})",
+        threads + 1,
+    )
     assert torch.get_num_threads() == threads
 
 

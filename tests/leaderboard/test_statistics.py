@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sc2_spic_plugin.errors import DataError
-from sc2_spic_plugin.leaderboard import bootstrap_interval, bpp_at_accuracy, bpp_at_drop, pareto_front, summarise
+from sc2_spic_plugin.leaderboard import bootstrap_interval, bpp_at_accuracy, pareto_front, summarise
 
 
 class Pair(NamedTuple):
@@ -53,7 +53,6 @@ def test_interpolation_passes_through_the_points_of_the_front(points: list[Pair]
 def test_between_neighbours_the_rate_is_linear_in_its_logarithm_and_never_extrapolated() -> None:
     points = [Pair(0.01, 80.0), Pair(0.04, 90.0), Pair(0.5, 85.0)]
     assert bpp_at_accuracy(points, 85.0) == pytest.approx(0.02)
-    assert bpp_at_drop(points, 92.0, 7.0) == pytest.approx(0.02)
     assert bpp_at_accuracy(points, 90.1) is None
     assert bpp_at_accuracy(points, 70.0) == 0.01
     assert bpp_at_accuracy(points, 70.0, clamp=False) is None

@@ -215,12 +215,23 @@ def test_results_that_are_there_are_compared_with_it(folder: Path, tmp_path_fact
         "contradicts a result that is there" in item.what
         for item in check_submission(folder / "mine.json", board).items
     )
+    (there / "mine.u0.csv").write_text("image,payload_bytes,correct\na.png,10,1\nc.png,20,0\n")
+    _write(folder, _document())
+    (item,) = check_submission(folder / "mine.json", board).items
+    assert "reports other images than" in item.what and "1 of its own, 1 not" in item.what and item.is_required
+    (there / "mine.u0.csv").unlink()
     _write(folder, _changed(network_sha256="cd" * 32))
     (item,) = check_submission(folder / "mine.json", board).items
     assert "network_sha256" in item.what and not item.is_required
     assert check_submission(there / "mine.json", board).result is not None
     judged = _run(there, "--submit", folder / "mine.json")
     assert judged.exit_code == 0 and "shares no table" in judged.stdout
+
+
+def test_an_image_is_reported_once(folder: Path) -> None:
+    (folder / "mine.u0.csv").write_text("image,payload_bytes,correct\na.png,10,1\na.png,20,0\n")
+    (item,) = check_submission(folder / "mine.json").items
+    assert "has `a.png` more than once" in item.to_do and item.is_required
 
 
 def test_a_suites_points_folder_holds_the_evidence_of_its_results(folder: Path) -> None:

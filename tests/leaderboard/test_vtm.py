@@ -14,7 +14,7 @@ from sc2bench.models.wrapper import CodecInputCompressionClassifier
 from torchvision.transforms import ToTensor
 
 from sc2_spic_plugin.errors import ConfigError, DataError
-from sc2_spic_plugin.leaderboard import CodecPoint, codec_ladder, unavailable_reason
+from sc2_spic_plugin.leaderboard import CodecPoint, unavailable_reason
 from sc2_spic_plugin.leaderboard.costs.sides import sides_of
 from sc2_spic_plugin.leaderboard.costs.spending import CODING, DEVICE, NETWORK, SERVER, spending
 
@@ -106,7 +106,7 @@ def test_a_program_that_fails_is_an_error_with_what_it_said_and_python_goes_on(i
 def test_vtm_that_is_absent_another_program_or_without_configuration_is_skipped_with_what_to_do(
     install, monkeypatch, photo
 ) -> None:
-    assert "`EncoderAppStatic` is not on PATH; build VVCSoftware_VTM" in codec_ladder(["vtm"]).skipped["vtm"]
+    assert "`EncoderAppStatic` is not on PATH; build VVCSoftware_VTM" in str(unavailable_reason("vtm"))
     install(title="usage: something else")
     assert "is not VTM's encoder (it says `usage: something else`" in str(unavailable_reason("vtm"))
     folder = install()

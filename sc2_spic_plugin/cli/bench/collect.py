@@ -1,19 +1,24 @@
 """`results/`: the points of finished jobs as one result file for each curve, and their per-image tables."""
 
 import dataclasses
+import glob
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 from ...errors import DataError, SpicError
 from ...leaderboard import Point, ResultFile, per_image_csv_path
 from ...ops import write_atomic
-from .job import RESULT, Job
+from .job import REPLACED, RESULT, Job
 
-__all__ = ["collect_curve", "collect_curves", "unnamed_points"]
+__all__ = ["RESULTS", "collect_curve", "collect_curves", "unnamed_points"]
+
+
+RESULTS = "results"
 
 
 def collect_curves(jobs: Sequence[Job], done: set[str]) -> tuple[list[Path], dict[str, str]]:
-    """Writes the result files of all curves that have a point.
+    """Writes the result files of all curves that have a point; those of a curve that has none any more are put aside.
 
     Args:
         jobs: of the suite.
@@ -27,7 +32,7 @@ def collect_curves(jobs: Sequence[Job], done: set[str]) -> tuple[list[Path], dic
     for curve in dict.fromkeys(job.curve for job in jobs if job.builds is None):
         members = [job for job in jobs if job.curve == curve and job.name in done]
         try:
-            written += collect_curve(members)
+            written += collect_curve(members) if members else _put_aside(jobs[0].settings.out, curve)
         except (SpicError, OSError) as error:
             problems[curve] = str(error)
     return written, problems
@@ -60,7 +65,7 @@ def collect_curve(jobs: Sequence[Job]) -> list[Path]:
             sources[point] = per_image_csv_path(job.folder / RESULT, point.unit)
     if not files:
         return []
-    results = jobs[0].settings.out / "results"
+    results = jobs[0].settings.out / RESULTS
     paths, tables, missing = [], set(), []
     for number, file in enumerate(files, 1):
         path = results / (f"{file.name}.json" if number == 1 else f"{file.name}@{number}.json")
@@ -82,6 +87,20 @@ def collect_curve(jobs: Sequence[Job]) -> list[Path]:
     if missing:
         raise DataError(f"written, but without the per-image tables {', '.join(missing)}, which are not there.")
     return paths
+
+
+def _put_aside(out: Path, curve: str) -> list[Path]:
+    """Moves the result files of a curve without a point that holds to `replaced`; its points stay where they are."""
+    name = glob.escape(curve)
+    found = [
+        path for ending in (".json", "@*.json", ".*.csv", "@*.csv") for path in (out / RESULTS).glob(name + ending)
+    ]
+    if found:
+        aside = next(path for number in count(1) if not (path := out / REPLACED / f"{RESULTS}-{number}").exists())
+        aside.mkdir(parents=True)
+        for path in found:
+            path.rename(aside / path.name)
+    return []
 
 
 def unnamed_points(jobs: Sequence[Job]) -> list[str]:

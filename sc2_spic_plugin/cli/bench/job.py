@@ -8,12 +8,14 @@ from typing import Any
 
 from ...ops import write_atomic
 
-__all__ = ["CONFIG", "COSTS", "FACTS", "ORIGINAL", "RESULT", "RUN_CONFIG", "Job", "Settings"]
+__all__ = ["CONFIG", "COSTS", "FACTS", "ORIGINAL", "REPLACED", "RESULT", "RUN_CONFIG", "Job", "Settings"]
 
 CONFIG, RUN_CONFIG = "job.yaml", "config.yaml"
 """The config as the suite has it, and as it was run, which names the feature store too."""
 FACTS, RESULT = "job.json", "result.json"
 ORIGINAL = "original"
+REPLACED = "replaced"
+"""Folder of what no longer holds."""
 COSTS = "costs"
 """The mode in which the points of a job that has its result are timed."""
 

@@ -75,8 +75,8 @@ def measure_row(folder: Path, costs: bool = False) -> None:
         method=method,
         samples=len(measured.images),
     )
-    ResultFile(method, method, [point], meta).save(folder / RESULT, overwrite=True)
     write_per_image_csv(per_image_csv_path(folder / RESULT, point.unit), measured.images)
+    ResultFile(method, method, [point], meta).save(folder / RESULT, overwrite=True)  # last: who finds it finds all
 
 
 def _with_costs(point: Point, opened: OpenedConfig, row: Mapping[str, Any]) -> Point:

@@ -10,7 +10,7 @@ from typing import Protocol
 from ...errors import SpicError
 from ...leaderboard import ResultFile
 from ...training.resume import forget_states
-from .job import ORIGINAL, RESULT, Job
+from .job import ORIGINAL, REPLACED, RESULT, Job
 from .runner import Ended, Runner, Running
 from .status import DONE, FAILED, INTERRUPTED, NOT_RUN, RUNNING, SKIPPED, WAITING, JobStatus, Status
 from .verdict import HOLD, KEEP, MEASURE, REDO, RESUME, SKIP, TRAIN, Verdict, judge
@@ -149,7 +149,7 @@ class Schedule:
             mode = TRAIN if verdict.action == REDO else verdict.action
             had = (before.seconds or 0.0) if mode == RESUME else 0.0
             job.prepare()
-            self._status.set(job.name, state=RUNNING, seconds=had, threads=self._runner.threads, error=None)
+            self._status.set(job.name, state=RUNNING, mode=mode, seconds=had, threads=self._runner.threads, error=None)
             self._progress.started(job, verdict)
             began = self._clock()
             self._started.append(_Started(job, self._runner.start(job, mode), began, had, began))
@@ -218,7 +218,7 @@ def judge_all(
             users = [of(other).action for other in jobs if job.name in other.needs]
             if all(action in (KEEP, HOLD, SKIP, MEASURE) for action in users):
                 return Verdict(KEEP, "" if job.store and job.store.is_dir() else "nothing needs it any more")
-        return judge(job, network, status.of(job.name).state, redo_stale)
+        return judge(job, network, status.of(job.name), redo_stale)
 
     return {job.name: of(job) for job in (jobs if only is None else [only])}
 
@@ -238,7 +238,7 @@ def put_aside(job: Job, result_only: bool = False) -> Path | None:
         job: the job.
         result_only: leave config and checkpoint.
     """
-    aside = job.settings.out / "replaced"
+    aside = job.settings.out / REPLACED
     name = job.name.replace("/", ".")
     target = next(path for number in itertools.count(1) if not (path := aside / f"{name}-{number}").exists())
     if not result_only:

@@ -104,6 +104,8 @@ def print_summary(console: Console, finished: Finished, out: Path) -> None:
         lines += [f"  no costs: {name}: {reason}" for name, reason in costs.failed.items()]
     if finished.unnamed:
         lines.append(f"  left out of the results, for this suite does not name them: {', '.join(finished.unnamed)}")
+    if finished.others:
+        lines.append(f"  of another suite, in table and plot too: {', '.join(finished.others)}")
     if summary.failed or (costs is not None and costs.failed):
         lines.append(f"what they printed is in {out / 'log'}; run the same command again to try them again")
     for line in lines:

@@ -26,12 +26,14 @@ class JobStatus:
         seconds: that its process took, those of the runs that it went on from included; None: not known.
         threads: CPU threads that it had.
         error: what went wrong, or why it is skipped.
+        mode: in which it was last run (`Job.arguments`).
     """
 
     state: str = WAITING
     seconds: float | None = None
     threads: int | None = None
     error: str | None = None
+    mode: str | None = None
 
 
 @dataclass

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import ConfigError, SpicError
-from ...leaderboard import ResultFile, plot_rate_accuracy, render_markdown
+from ...leaderboard import ResultFile, collect_results, group_of, plot_rate_accuracy, render_markdown
 from ...ops import write_atomic
-from .collect import collect_curve, collect_curves, unnamed_points
+from .collect import RESULTS, collect_curve, collect_curves, unnamed_points
 from .cost_phase import CostPhase, CostSummary
 from .job import Job
 from .runner import Runner
@@ -28,9 +28,10 @@ class Finished(NamedTuple):
     Attributes:
         summary: what became of the jobs.
         problems: why a curve has no result file, or only part of it, by curve; why there is no table or plot.
-        results: the curves.
+        results: the curves of the suite.
         costs: what became of the timing; None: nothing was timed but what jobs time themselves.
-        unnamed: results in the folder that the suite does not name, which its result files leave out.
+        unnamed: results of its curves in the folder that the suite does not name, which its result files leave out.
+        others: result files of curves that another suite put there, which share table and plot.
     """
 
     summary: Summary
@@ -38,6 +39,7 @@ class Finished(NamedTuple):
     results: Sequence[ResultFile]
     costs: CostSummary | None = None
     unnamed: Sequence[str] = ()
+    others: Sequence[str] = ()
 
 
 def run_suite(
@@ -86,16 +88,27 @@ def run_suite(
         if costs is not None:
             timed = costs.run([job for job in chosen if job.name in done()], collect)
     finally:
-        paths, problems = collect_curves(jobs, done())
+        # judged once more: a new original network may have come, under which what was kept does not hold
+        holding = {name for name, verdict in judge_all(jobs, status).items() if verdict.action == KEEP}
+        paths, problems = collect_curves(jobs, holding)
     results = [ResultFile.load(path) for path in paths]
+    others: list[str] = []
     try:
         if results:
-            out = jobs[0].settings.out
-            write_atomic(out / "leaderboard.md", render_markdown(results))
-            plot_rate_accuracy(results, out / "rate_accuracy.png")
+            others = _draw(jobs[0].settings.out, paths)
     except (SpicError, OSError) as error:
         problems["leaderboard.md and rate_accuracy.png"] = str(error)
-    return Finished(summary, problems, results, timed, unnamed_points(jobs))
+    return Finished(summary, problems, results, timed, unnamed_points(jobs), others)
+
+
+def _draw(out: Path, own: Sequence[Path]) -> list[str]:
+    """Writes table and plot of a folder; returns the names of result files in it that are not the suite's own."""
+    sources = collect_results([out / RESULTS]).sources
+    write_atomic(out / "leaderboard.md", render_markdown([source.result for source in sources]))
+    group = group_of(ResultFile.load(own[0]))
+    shown = [source.result for source in sources if group_of(source.result) == group]
+    plot_rate_accuracy(shown, out / "rate_accuracy.png")
+    return sorted(source.path.name for source in sources if source.path is not None and source.path not in own)
 
 
 @contextlib.contextmanager

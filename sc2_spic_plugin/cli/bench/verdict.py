@@ -4,13 +4,13 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from ...errors import DataError, SpicError
-from ...leaderboard import ResultFile, code_version, load_protocol
+from ...leaderboard import ResultFile, code_version, load_protocol, per_image_csv_path
 from ...ops import file_digest
 from ...training.loop import CHECKPOINT
 from ...training.resume import PREVIOUS, STATE
 from ...training.store import FeatureStore, StoreDescription
 from .job import CONFIG, ORIGINAL, RESULT, RUN_CONFIG, Job
-from .status import FAILED, INTERRUPTED, RUNNING
+from .status import FAILED, INTERRUPTED, RUNNING, JobStatus
 
 __all__ = ["HOLD", "KEEP", "MEASURE", "REDO", "RESUME", "SKIP", "TRAIN", "Verdict", "judge"]
 
@@ -31,7 +31,7 @@ class Verdict(NamedTuple):
     reason: str = ""
 
 
-def judge(job: Job, network_sha256: str | None, state: str = "", redo_stale: bool = False) -> Verdict:
+def judge(job: Job, network_sha256: str | None, last: JobStatus | None = None, redo_stale: bool = False) -> Verdict:
     """Decides what is done with a job.
 
     A job is done if its folder has a result of the same config, seed, precision, protocol and original network, whose
@@ -41,7 +41,7 @@ def judge(job: Job, network_sha256: str | None, state: str = "", redo_stale: boo
     Args:
         job: the job.
         network_sha256: digest of the original network as it was measured; None: not known yet.
-        state: what was last heard of the job: of one that was at work, a checkpoint without a training state may be
+        last: what was last heard of the job: of one that trained, a checkpoint without a training state may be
             half-trained; what failed may be put aside.
         redo_stale: do points of another config or other code again.
     """
@@ -49,7 +49,9 @@ def judge(job: Job, network_sha256: str | None, state: str = "", redo_stale: boo
         return Verdict(KEEP) if _is_whole(job) else Verdict(TRAIN)
     measured = (job.folder / RESULT).is_file()
     verdict = (
-        _judge_measured(job, network_sha256, redo_stale) if measured else _judge_unmeasured(job, state, redo_stale)
+        _judge_measured(job, network_sha256, redo_stale)
+        if measured
+        else _judge_unmeasured(job, last or JobStatus(), redo_stale)
     )
     return verdict if job.skipped is None or verdict.action == KEEP else Verdict(SKIP, job.skipped)
 
@@ -71,6 +73,11 @@ def _judge_measured(job: Job, network_sha256: str | None, redo_stale: bool) -> V
             note = "its checkpoint was deleted, the result is kept"
         elif measured != {file_digest(checkpoint)}:
             return Verdict(MEASURE, f"{checkpoint.name} is not the checkpoint that was measured")
+    tables = [per_image_csv_path(job.folder / RESULT, point.unit) for point in result.points]
+    if not all(path.is_file() for path in tables):
+        if job.row is not None or checkpoint.is_file():
+            return Verdict(MEASURE, "a per-image table is not there")
+        note += ", though without per-image tables"
     if result.meta.code_version != code_version():
         stale = f"made by other code ({result.meta.code_version})"
         if redo_stale:
@@ -79,7 +86,7 @@ def _judge_measured(job: Job, network_sha256: str | None, redo_stale: bool) -> V
     return Verdict(KEEP, note)
 
 
-def _judge_unmeasured(job: Job, state: str, redo_stale: bool) -> Verdict:
+def _judge_unmeasured(job: Job, last: JobStatus, redo_stale: bool) -> Verdict:
     """Decides what is done with a job that has no result: begin, go on, measure its checkpoint, or put it aside."""
     folder = job.folder
     has_state = (folder / STATE).is_file() or (folder / PREVIOUS).is_file()
@@ -89,10 +96,10 @@ def _judge_unmeasured(job: Job, state: str, redo_stale: bool) -> Verdict:
     if change is None and has_state and (folder / CONFIG).read_text() != job.text:
         change = "the original network's weights at another place"
     if change is not None:
-        return Verdict(REDO if redo_stale or state == FAILED else HOLD, f"what is there was begun with {change}")
+        return Verdict(REDO if redo_stale or last.state == FAILED else HOLD, f"what is there was begun with {change}")
     if has_state:
         return Verdict(RESUME, "its training stopped")
-    if state in (RUNNING, FAILED, INTERRUPTED):
+    if last.state in (RUNNING, FAILED, INTERRUPTED) and last.mode != MEASURE:
         return Verdict(REDO, "its training stopped before its first state was kept")
     return Verdict(MEASURE, "there is a checkpoint")
 

@@ -1,6 +1,6 @@
 """Image codecs and uncompressed rows, on the network's input and on a feature."""
 
-from .image_codecs import CODECS, EXTERNAL_CODECS, CodecPoint, CodedImage, codec_ladder, unavailable_reason
+from .image_codecs import CODECS, EXTERNAL_CODECS, CodecPoint, CodedImage, unavailable_reason
 from .uncompressed import RawFeature
 
 __all__ = [
@@ -9,6 +9,5 @@ __all__ = [
     "CodecPoint",
     "CodedImage",
     "RawFeature",
-    "codec_ladder",
     "unavailable_reason",
 ]

@@ -30,7 +30,7 @@ class FeatureCodec:
           key: 'CodecFeatureCompressionClassifier'
           kwargs:
             codec_encoder_decoder: !import_call
-              key: 'sc2_spic_plugin.leaderboard.feature_codec.FeatureCodec'
+              key: 'sc2_spic_plugin.leaderboard.codecs.feature_codec.FeatureCodec'
               init:
                 kwargs:
                   codec: 'jpeg'

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,29 +15,23 @@ __all__ = [
     "CODECS",
     "EXTERNAL_CODECS",
     "Codec",
-    "CodecLadder",
     "CodecPoint",
     "CodedImage",
-    "codec_ladder",
     "unavailable_reason",
 ]
 
 
 class Codec(NamedTuple):
-    """A Pillow format, BPG or VTM, with fair settings and its default qualities, highest rate last.
+    """A Pillow format, BPG or VTM, with fair settings.
 
     Attributes:
         save_kwargs: options of Pillow's `save`; for BPG those of `PixelBpg`, for VTM those of `CheckedVtm`.
-        four: qualities of a short ladder, for images of any size.
-        eight: qualities of a long one.
         needs: what must be there: a Pillow feature, a package or a program.
         last_quality: the end of the codec's own scale.
         subsamplings: options for each chroma subsampling that can be chosen.
     """
 
     save_kwargs: Mapping[str, Any]
-    four: tuple[int, ...]
-    eight: tuple[int, ...]
     needs: str
     last_quality: int = 100
     subsamplings: Mapping[str, Mapping[str, Any]] = {}
@@ -51,29 +45,23 @@ _JPEG_SUBSAMPLINGS = {"420": "4:2:0", "422": "4:2:2", "444": "4:4:4"}
 CODECS: dict[str, Codec] = {
     "jpeg": Codec(
         {"format": "JPEG", "optimize": True},
-        (5, 15, 35, 60),
-        (5, 8, 12, 20, 35, 50, 65, 80),
         "jpg",
         subsamplings={name: {"subsampling": value} for name, value in _JPEG_SUBSAMPLINGS.items()},
     ),
-    "webp": Codec({"format": "WEBP", "method": 6}, (5, 20, 45, 75), (1, 5, 12, 25, 40, 55, 70, 85), "webp"),
+    "webp": Codec({"format": "WEBP", "method": 6}, "webp"),
     "heic": Codec(
         {"format": "HEIF"},
-        (10, 20, 35, 50),
-        (5, 10, 15, 20, 28, 36, 45, 55),
         "pillow_heif",
         subsamplings={name: {"chroma": int(name)} for name in ("420", "422", "444")},
     ),
     "bpg": Codec(
         _BPG_OPTIONS,
-        (45, 40, 35, 30),
-        (50, 46, 43, 40, 37, 34, 31, 28),
         "bpgenc",
         51,
         subsamplings={name: {"subsampling_mode": name} for name in ("420", "444")},
     ),
-    "vtm": Codec({"color_mode": "ycbcr"}, (52, 45, 38, 31), (57, 52, 48, 44, 40, 36, 32, 28), "vtm", 63),
-    "png": Codec({"format": "PNG", "optimize": True}, (), (), "zlib"),
+    "vtm": Codec({"color_mode": "ycbcr"}, "vtm", 63),
+    "png": Codec({"format": "PNG", "optimize": True}, "zlib"),
 }
 EXTERNAL_CODECS = ("bpg", "vtm")
 """Codecs that are programs of their own, an encoder and a decoder; their quality is a quantiser."""
@@ -85,13 +73,6 @@ class CodedImage(NamedTuple):
 
     image: "Image.Image"
     payload_bytes: int
-
-
-class CodecLadder(NamedTuple):
-    """The points that can be measured here, and why the others cannot."""
-
-    points: list["CodecPoint"]
-    skipped: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -261,29 +242,3 @@ def unavailable_reason(codec: str, options: Mapping[str, Any] | None = None) -> 
     from PIL import features
 
     return None if features.check(needs) else f"this build of Pillow lacks {needs}; `pip install --upgrade pillow`"
-
-
-def codec_ladder(codecs: Iterable[str] = ("jpeg", "webp", "heic"), qualities: int = 4) -> CodecLadder:
-    """Returns the default points of several codecs; a codec that is not installed is skipped with the reason.
-
-    Args:
-        codecs: keys of `CODECS`; a lossless one gives a single point.
-        qualities: 4 or 8 per codec.
-
-    Raises:
-        ConfigError: an unknown codec, or another number of qualities.
-    """
-    if qualities not in (4, 8):
-        raise ConfigError(f"Default ladders have 4 or 8 qualities, got {qualities}; list other points one by one.")
-    points: list[CodecPoint] = []
-    skipped: dict[str, str] = {}
-    for codec in codecs:
-        reason = unavailable_reason(codec)
-        if reason:
-            skipped[codec] = reason
-        elif codec in _LOSSLESS:
-            points.append(CodecPoint(codec))
-        else:
-            ladder = CODECS[codec].four if qualities == 4 else CODECS[codec].eight
-            points += [CodecPoint(codec, quality) for quality in ladder]
-    return CodecLadder(points, skipped)

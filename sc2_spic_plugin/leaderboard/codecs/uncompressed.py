@@ -39,7 +39,7 @@ class RawFeature:
           key: 'CodecFeatureCompressionClassifier'
           kwargs:
             codec_encoder_decoder: !import_call
-              key: 'sc2_spic_plugin.leaderboard.uncompressed.RawFeature'
+              key: 'sc2_spic_plugin.leaderboard.RawFeature'
               init:
                 kwargs:
                   precision: 'int8'

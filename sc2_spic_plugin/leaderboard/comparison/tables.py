@@ -14,6 +14,7 @@ from ..tables import (
     rate,
     signed,
     signed_range,
+    timed_on,
     without_empty_columns,
 )
 from .bjontegaard_delta import Delta, Overlap
@@ -220,7 +221,7 @@ def _latency(comparison: Comparison) -> ComparisonTable:
     ]
     note = (
         "Compute and payload are measured; the link is emulated: payload bits over its rate, no round trip, no packet "
-        "headers. Times are of the machines in each result's provenance."
+        f"headers.{timed_on([each for curve in comparison.curves for point in curve.points for each in point.points])}"
     )
     return ComparisonTable("End-to-end latency over a link", note, make_rows(columns, cells))
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ..protocol import TimingRules
+from ..results import processor_name
 from .sides import Sides
 from .spending import CODING, DEVICE, NETWORK, PLACES, SERVER, spending
 
@@ -31,7 +32,7 @@ class Latency:
         decode_coding_ms: the rest of it.
         batch_size: images per pass.
         repeats: passes that count.
-        device: where the networks ran; coders always run on the CPU.
+        device: where the networks ran, with the name of the processor; coders always run on the CPU.
         threads: CPU threads of torch.
     """
 
@@ -109,7 +110,8 @@ def _clock(device: torch.device) -> Callable[[], float]:
 
 
 def _name(device: torch.device) -> str:
-    return f"{device.type} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
+    return f"{device.type} ({name})" if name else device.type
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from ...analyzers import ImageSizes
 from ...errors import DataError
 from ..results import PerImageRow
 from ..statistics import bootstrap_interval
-from .metric import Evaluation
+from .metric import Evaluation, check_output
 
 __all__ = ["ClassificationEvaluation", "ClassificationMetric"]
 
@@ -54,10 +54,11 @@ class ClassificationMetric:
         """Scores a batch.
 
         Raises:
-            DataError: an output that is no table of logits, or an image without a label.
+            DataError: an output that is no table of logits or holds a NaN, or an image without a label.
         """
         if not isinstance(output, Tensor) or output.dim() != 2:
             raise DataError("the model does not return one row of logits per image; use a protocol of its own task.")
+        check_output(output)
         if int(targets.min()) < 0:
             raise DataError("an image without a label cannot be scored; report on a labelled data set.")
         ranks = output.topk(min(5, output.shape[1]), dim=1).indices.cpu() == targets.reshape(-1, 1)

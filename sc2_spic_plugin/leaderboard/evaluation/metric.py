@@ -11,7 +11,7 @@ from ...analyzers import ImageSizes, further_columns
 from ...errors import DataError
 from ..results import PerImageOverlap, PerImageRow, Point, Value
 
-__all__ = ["Evaluation", "Metric"]
+__all__ = ["Evaluation", "Metric", "check_output"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,18 @@ class Evaluation(ABC):
 
     def _payloads(self) -> list[int]:
         return [size.payload_bytes for size in self.sizes] or [0] * len(self.images)
+
+
+def check_output(output: Tensor) -> None:
+    """Checks that a network's output can be scored: the largest of NaNs is no answer.
+
+    Raises:
+        DataError: it holds a NaN.
+    """
+    if bool(output.isnan().any()):
+        raise DataError(
+            "the model returns NaN; look for a decoder that divides by zero, or for half precision that overflows."
+        )
 
 
 class Metric(Protocol):

@@ -9,7 +9,7 @@ from torch import Tensor
 from ...analyzers import ImageSizes
 from ...errors import DataError
 from ..results import PerImageOverlap
-from .metric import Evaluation
+from .metric import Evaluation, check_output
 from .overlap import VOID, ClassOverlaps, count_overlaps
 
 __all__ = ["SegmentationEvaluation", "SegmentationMetric"]
@@ -66,7 +66,7 @@ class SegmentationMetric:
         """Scores a batch of logits (B, C, H, W), or a dict with them as `out`.
 
         Raises:
-            DataError: an output of another shape, another number of classes, or a label that is no class.
+            DataError: an output of another shape or number of classes, one with a NaN, or a label that is no class.
         """
         logits = output.get("out") if isinstance(output, Mapping) else output
         if not isinstance(logits, Tensor) or logits.dim() != 4:
@@ -77,6 +77,7 @@ class SegmentationMetric:
                 f"the model returns {tuple(logits.shape)} (images, classes, height, width), the masks and classes of "
                 f"the data set need {expected}; check `num_classes` of the network and the data set's transforms."
             )
+        check_output(logits)
         targets = targets.to(logits.device)
         self.parts.append(count_overlaps(logits.argmax(dim=1), targets, logits.shape[1], self.void))
         return len(targets)

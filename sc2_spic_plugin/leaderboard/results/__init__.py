@@ -16,7 +16,7 @@ from .per_image import (
     write_per_image_csv,
 )
 from .point import METRICS, Point, Value, column_names
-from .provenance import code_version, collect_environment, collect_versions
+from .provenance import code_version, collect_environment, collect_versions, processor_name
 from .result_file import ResultFile
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "image_table_path",
     "pack_curve_tables",
     "per_image_csv_path",
+    "processor_name",
     "read_overlap_csv",
     "read_per_image_csv",
     "table_name",

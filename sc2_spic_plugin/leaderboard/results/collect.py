@@ -1,7 +1,7 @@
 """Result files gathered from files and folders, each point once, contradictions refused."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,8 +29,9 @@ class Collected(NamedTuple):
 def collect_results(paths: Iterable[str | Path]) -> Collected:
     """Reads result files, and those below folders.
 
-    A file reached twice is read once. In a folder, JSON files with neither `results` nor `meta` are no result files and
-    are listed as skipped; a file named by itself must be one.
+    A file reached twice is read once. In a folder, what `sc2-spic bench` put aside (`replaced`) is passed over, and
+    JSON files with neither `results` nor `meta` are no result files and are listed as skipped; a file named by itself
+    must be one.
 
     Args:
         paths: files and folders.
@@ -42,7 +43,7 @@ def collect_results(paths: Iterable[str | Path]) -> Collected:
     sources, skipped = [], []
     seen: set[Path] = set()
     for given in (Path(path) for path in paths):
-        inside = sorted(given.rglob("*.json")) if given.is_dir() else [given]
+        inside = sorted(_below(given)) if given.is_dir() else [given]
         if not inside:
             raise DataError(f"there is no .json file below {given}; name a folder of result files.")
         for path in inside:
@@ -57,6 +58,10 @@ def collect_results(paths: Iterable[str | Path]) -> Collected:
         raise DataError("there is no result file among the paths; measure a method with `sc2-spic run` first.")
     check_agreement(sources)
     return Collected(sources, skipped)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*.json") if "replaced" not in path.relative_to(folder).parts)
 
 
 def check_agreement(sources: Sequence[Source]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +35,15 @@ class ImageTable:
             path: where they were read.
 
         Raises:
-            DataError: there is none.
+            DataError: there is none, or an image stands there twice.
         """
         rows = sorted(unsorted)
         if not rows:
             raise DataError(f"{path} holds no image; measure the point again.")
         self.images = tuple(row[0] for row in rows)
+        repeated = next((name for name, following in pairwise(self.images) if name == following), None)
+        if repeated is not None:
+            raise DataError(f"{path} has `{repeated}` more than once; every image is reported once.")
         self.payload_bytes = np.array([row[1] for row in rows], dtype=np.float64)
         self._measured = [
             np.array([row[column] for row in rows], dtype=np.float64) for column in range(2, len(rows[0]))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...version import __version__
 
-__all__ = ["code_version", "collect_environment", "collect_versions"]
+__all__ = ["code_version", "collect_environment", "collect_versions", "processor_name"]
 
 PACKAGES = (
     *("torch", "torchvision", "torchdistill", "sc2bench", "compressai", "timm"),
@@ -52,6 +52,18 @@ def collect_versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
+
+
+@cache
+def processor_name() -> str:
+    """Returns the processor's name as the system has it and how many there are, or an empty text."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor()
+    return f"{os.cpu_count()} x {name}" if name else ""
 
 
 def collect_environment() -> dict[str, str | int | None]:

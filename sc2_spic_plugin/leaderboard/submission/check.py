@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ...errors import DataError
 from ..readers import FORMATS, detect_format
-from ..results import ResultFile, Source, check_agreement, group_of
+from ..results import Origin, ResultFile, Source, check_agreement, group_of, image_table
 from .content import content_items
 from .evidence import evidence_items
 from .item import Item
@@ -108,4 +108,24 @@ def _beside(source: Source, board: Sequence[Source]) -> list[Item]:
                 False,
             )
         )
+    ids = _images(source)
+    for each in (other for other in others if group_of(other.result) == group and ids):
+        there = _images(each)
+        if there and there != ids:
+            items.append(
+                Item(
+                    f"it reports other images than {each.path}: {len(ids - there)} of its own, {len(there - ids)} not",
+                    "report the images of the protocol's report set, under their ids there",
+                )
+            )
+            break
     return items
+
+
+def _images(source: Source) -> set[str]:
+    """Returns the ids of a result's images; none where its first point has no table that can be read."""
+    try:
+        table = image_table(Origin(source.result.points[0], source)) if source.result.points else None
+    except DataError:  # said where tables are looked at
+        return set()
+    return set() if table is None else set(table.images)

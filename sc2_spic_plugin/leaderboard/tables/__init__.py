@@ -14,7 +14,7 @@ from .cells import (
     without_empty_columns,
 )
 from .csv_table import render_csv
-from .render import escape_markdown, footer, markdown_table, render_console, render_markdown
+from .render import escape_markdown, footer, markdown_table, render_console, render_markdown, timed_on
 
 __all__ = [
     "DASH",
@@ -33,5 +33,6 @@ __all__ = [
     "render_markdown",
     "signed",
     "signed_range",
+    "timed_on",
     "without_empty_columns",
 ]

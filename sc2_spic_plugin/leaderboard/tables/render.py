@@ -1,17 +1,17 @@
 """Tables over many result files, in Markdown and for the console; one table per protocol, data set and network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import DataError
-from ..results import ResultFile, group_results
+from ..results import Point, ResultFile, group_results
 from .cells import Rows
 from .rows import OPTIONAL_COLUMNS, RATIO_TO, build_rows
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["escape_markdown", "footer", "markdown_table", "render_console", "render_markdown"]
+__all__ = ["escape_markdown", "footer", "markdown_table", "render_console", "render_markdown", "timed_on"]
 
 
 def render_markdown(results: Sequence[ResultFile], ratio_to: Sequence[str] = RATIO_TO) -> str:
@@ -101,13 +101,23 @@ def _check(results: Sequence[ResultFile]) -> None:
 
 
 def footer(members: Sequence[ResultFile]) -> str:
-    """Returns what holds for all rows of a group: kind of bits, images, code versions."""
+    """Returns what holds for all rows of a group: kind of bits, images, code versions, where times were taken."""
+    points = [point for result in members for point in result.points]
     samples = sorted({str(result.meta.samples) for result in members if result.meta.samples is not None})
     versions = sorted({result.meta.code_version for result in members})
     bits = "Bits are measured on decoded data" + (
         "." if all(result.meta.bits == "measured" for result in members) else ", except where a row says otherwise."
     )
-    return f"{bits} Images: {', '.join(samples) or 'not stated'}. Code: {', '.join(versions)}."
+    return f"{bits} Images: {', '.join(samples) or 'not stated'}. Code: {', '.join(versions)}.{timed_on(points)}"
+
+
+def timed_on(points: Iterable[Point]) -> str:
+    """Returns where latencies were measured, as a sentence; an empty text where none was."""
+    timed = [point.extra for point in points if point.encode_ms is not None]
+    places = {
+        f"{extra.get('timing_device', 'not stated')}, {extra.get('timing_threads', '?')} threads" for extra in timed
+    }
+    return f" Times: on {'; '.join(sorted(places))}." if places else ""
 
 
 def escape_markdown(text: str) -> str:
