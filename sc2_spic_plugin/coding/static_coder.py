@@ -161,12 +161,6 @@ class StaticCoder:
         symbols[plan.order] = grouped
         return symbols.reshape(shape)
 
-    def decode_batch(self, codes: Sequence[bytes], shape: Sequence[int]) -> Tensor:
-        """Returns (B, C, h, w) int32, each decoded as (C, h, w) = `shape`."""
-        if not codes:
-            return torch.empty((0, *shape), dtype=torch.int32)
-        return torch.stack([self.decode(code, shape) for code in codes])
-
     def ideal_bits(self, symbols: Tensor | np.ndarray) -> float:
         """Returns the code length of (C, h, w) integers under these tables, in bits, escapes included."""
         array = as_symbols(symbols, 3, self.channels)

@@ -26,6 +26,8 @@ _MASS_UNITS = float(1 << 30)  # a context's distribution in integers, so that su
 _LENGTH_UNITS = float(1 << 10)  # code lengths likewise
 _ROUNDS = 30
 
+MOST_COUNTED = 2**40  # sums of counts fit into 64 bits
+
 
 class Tables(NamedTuple):
     """Integer tables and who uses which."""
@@ -101,10 +103,10 @@ def shared_frequencies(counts: Mapping[int, int], alphabet_size: int) -> np.ndar
         (alphabet_size + 1,) int32, sums to 2**24, each entry at least 1; the last one is the escape symbol.
 
     Raises:
-        TableError: no counts, a count below one, or a symbol without a place.
+        TableError: no counts, a count below one or above 2**40, or a symbol without a place.
     """
-    if not counts or min(counts.values()) < 1:
-        raise TableError("a table needs one symbol or more, each counted once or more")
+    if not counts or min(counts.values()) < 1 or max(counts.values()) > MOST_COUNTED:
+        raise TableError(f"a table needs one symbol or more, each counted from 1 to {MOST_COUNTED} times")
     if min(counts) < 0 or max(counts) >= alphabet_size:
         raise TableError(
             f"the counts name symbols {min(counts)} to {max(counts)}, the table has places for 0 to "

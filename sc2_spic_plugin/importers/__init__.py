@@ -1,7 +1,7 @@
 """The authors' released units: found, read without running anything in them, checked, and loaded as ours."""
 
 from .check import CheckRow, check_rows
-from .convert import ConvertedUnit, convert_published_unit, convert_published_units
+from .convert import ConvertedUnit, convert_published_units
 from .expected_rate import ExpectedRate, expected_rate, table_images
 from .find import PublishedUnits, SkippedUnit, find_published_units
 from .frequencies import read_frequencies
@@ -24,7 +24,6 @@ __all__ = [
     "SkippedUnit",
     "SplitPoint",
     "check_rows",
-    "convert_published_unit",
     "convert_published_units",
     "expected_rate",
     "find_published_units",

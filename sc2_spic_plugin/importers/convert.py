@@ -16,7 +16,7 @@ from ..ops import write_atomic
 from .network_weights import network_config
 from .published import PublishedUnit
 
-__all__ = ["Calibrate", "ConvertedUnit", "Render", "convert_published_unit", "convert_published_units", "unit_folder"]
+__all__ = ["Calibrate", "ConvertedUnit", "Render", "convert_published_units", "unit_folder"]
 
 Render = Callable[[str, Mapping[str, Any]], str]
 """Makes a config's text from the task and values by dotted path."""
@@ -55,19 +55,6 @@ class ConvertedUnit:
 def unit_folder(unit: PublishedUnit, out: Path) -> Path:
     """Returns where a unit is written: `out/<task>/<split>/<index>`."""
     return out / unit.task / unit.split / str(unit.index)
-
-
-def convert_published_unit(
-    unit: PublishedUnit,
-    out: Path,
-    render: Render,
-    network: Path | None = None,
-    calibrate: Calibrate | None = None,
-    overwrite: bool = False,
-) -> ConvertedUnit:
-    """Converts one released unit; see `convert_published_units`."""
-    networks = {} if network is None else {unit.task: network}
-    return next(iter(convert_published_units([unit], out, render, networks, calibrate, overwrite)))
 
 
 def convert_published_units(

@@ -50,7 +50,8 @@ class UniformQuantizer(nn.Module):
         Raises:
             ConfigError: the latent has entries that are not finite.
         """
-        scaled = torch.round(latent.detach() / self.step)
+        exact = latent.detach().to(torch.promote_types(latent.dtype, torch.float32))  # half precision lacks integers
+        scaled = torch.round(exact / self.step)
         if not checks_finite:
             scaled = torch.nan_to_num(scaled)
         elif not bool(torch.isfinite(scaled).all()):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..runtime.received_batch import MAX_GROWTH, are_too_large
+from ..runtime.received_batch import TOO_LARGE, are_too_large
 from .arguments import example_input
 
 __all__ = ["Crossing", "CrossingPlan", "run_front_end"]
@@ -60,6 +60,6 @@ class CrossingPlan:
     def refusal(self, height: int, width: int) -> str:
         """Returns what to tell a sender of images of this size that are refused."""
         return (
-            f"images of {height}x{width} are more than {MAX_GROWTH} times as long as `input_size`, which no receiver "
+            f"images of {height}x{width} are {TOO_LARGE} as `input_size`, which no receiver "
             "accepts; code them in parts or raise `input_size`."
         )

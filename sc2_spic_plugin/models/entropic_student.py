@@ -9,6 +9,7 @@ from sc2bench.models.layer import LAYER_CLASS_DICT, LAYER_FUNC_DICT, get_layer
 from torch import Tensor, nn
 
 from ..errors import ConfigError, nearest
+from .arguments import check_keys
 from .network import build_network
 
 __all__ = ["EntropicStudent", "build_bottleneck", "fit_coder_tables", "spic_entropic_student"]
@@ -54,8 +55,11 @@ def build_bottleneck(config: Mapping[str, Any], layer2: nn.Module) -> nn.Module:
         layer2: the network's second stage.
 
     Raises:
-        ConfigError: an unknown bottleneck.
+        ConfigError: an unknown bottleneck or key.
     """
+    check_keys(config, ("key", "kwargs"), "`bottleneck_config`")
+    if "key" not in config:
+        raise ConfigError("`bottleneck_config` needs a `key`: the name of one of sc2bench's bottlenecks.")
     known = {**LAYER_CLASS_DICT, **LAYER_FUNC_DICT}
     if config["key"] not in known:
         raise ConfigError(f"unknown bottleneck `{config['key']}`. {nearest(config['key'], known)}")

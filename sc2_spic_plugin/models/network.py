@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, ConfigError, nearest
+from .arguments import check_keys
 
 __all__ = ["NETWORK_KEYS", "build_network", "load_torch_file", "load_weights", "read_state_dict"]
 
@@ -38,9 +39,7 @@ def build_network(config: Mapping[str, Any], task: str = "classification") -> nn
     """
     if task not in _LOADERS:
         raise ConfigError(f"unknown task `{task}`. {nearest(task, _LOADERS)}")
-    for key in config:
-        if key not in NETWORK_KEYS:
-            raise ConfigError(f"unknown key `{key}` under `network`. {nearest(str(key), NETWORK_KEYS)}")
+    check_keys(config, NETWORK_KEYS, "`network`")
     if "key" not in config:
         raise ConfigError("`network` needs a `key`: the name of a torchvision or timm model, e.g. 'resnet50'.")
     host_config = {key: value for key, value in config.items() if key != "src_ckpt"}

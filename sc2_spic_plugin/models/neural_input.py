@@ -11,6 +11,7 @@ from sc2bench.models.wrapper import NeuralInputCompressionClassifier
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, ConfigError, nearest
+from .arguments import check_keys
 from .entropic_student import fit_coder_tables
 from .frozen import freeze_network
 from .network import build_network, read_state_dict
@@ -43,7 +44,7 @@ class NeuralInputClassifier(NeuralInputCompressionClassifier, UpdatableBackbone)
 
     def update(self, **kwargs: Any) -> None:
         """Builds the coder's tables; from then on eval-mode `forward` goes through real bytes."""
-        self.compression_model.update()
+        self.compression_model.update(force=True)  # else tables of other weights would be kept
         self.bottleneck_updated = True
 
     def get_aux_module(self, **kwargs: Any) -> CompressionModel:
@@ -98,10 +99,7 @@ def spic_neural_input(
 
 
 def _build_codec(config: Mapping[str, Any]) -> nn.Module:
-    known = ("key", "kwargs", "src_ckpt")
-    for name in config:
-        if name not in known:
-            raise ConfigError(f"unknown key `{name}` under `{CODEC}`. {nearest(str(name), known)}")
+    check_keys(config, ("key", "kwargs", "src_ckpt"), f"`{CODEC}`")
     key = str(config.get("key"))
     if key not in COMPRESSAI_DICT:
         raise ConfigError(f"unknown codec `{key}`. {nearest(key, COMPRESSAI_DICT)}")

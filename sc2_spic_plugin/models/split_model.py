@@ -232,10 +232,11 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         check_bypass(bypass, self.crossing.tensors, self.cut)
         received = read_payloads(strings[0], list(self.units), self.default_sizes)
         unit: BottleneckUnit = self.units[received.unit]  # type: ignore[assignment]
-        features = decode_features(received, unit, self.coder_of(received.unit), self.network_digest.device)
+        with doubting_sizes(received, self.default_sizes):
+            features = decode_features(received, unit, self.coder_of(received.unit), self.network_digest.device)
         crossing = self.crossing.joined(received.sizes[2:], bypass)
         with doubting_sizes(received, self.default_sizes):
-            return self.back_end(features, *crossing)
+            return self.run_back_end(features, crossing)
 
     def forward(self, image: Tensor) -> Any:
         """Returns the network's output; after `update()` it comes from decoded bytes, before from rounded latents."""
@@ -243,7 +244,11 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         if self.bottleneck_updated:
             return self._answer(features, crossing, self.active, self._image_size(image))
         unit, size = self.unit, (features.shape[-2], features.shape[-1])
-        return self.back_end(unit.decode(unit.encode(features), size), *crossing)
+        return self.run_back_end(unit.decode(unit.encode(features), size), crossing)
+
+    def run_back_end(self, features: Tensor, crossing: Crossing) -> Any:
+        """Returns the network's output; of tensors that pass the unit it gets copies, for it may write into them."""
+        return self.back_end(features, *(each.clone() if isinstance(each, Tensor) else each for each in crossing))
 
     @torch.no_grad()
     def answers(self, image: Tensor) -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,7 @@
 """One unit of a bank as a pair of files, to add a rate to a model that is deployed already, and to drop one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,14 +107,29 @@ def export_unit(
     check_shapes(description, state, f"unit `{name}`")
     from safetensors.torch import save
 
-    write_atomic(tensors, save(state))
-    try:
+    with _as_it_was(tensors):
+        write_atomic(tensors, save(state))
         write_atomic(json, description.to_json())
-    except BaseException:
-        if not json.exists():  # half a pair is worth nothing
-            tensors.unlink(missing_ok=True)
-        raise
     return _files(exported_as, tensors, json, state, coder.table_bytes)
+
+
+@contextmanager
+def _as_it_was(path: Path) -> Iterator[None]:
+    """Puts a file back, or takes it away where there was none, if what replaces it cannot be finished."""
+    kept = path.with_name(f".{path.name}.kept")
+    kept.unlink(missing_ok=True)
+    if path.exists():
+        kept.hardlink_to(path)
+    try:
+        yield
+    except BaseException:
+        if kept.exists():
+            kept.replace(path)
+        else:
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        kept.unlink(missing_ok=True)
 
 
 def load_unit(model: SplitModel, path: str | Path, name: str | None = None) -> UnitFiles:

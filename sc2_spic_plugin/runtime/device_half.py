@@ -13,7 +13,7 @@ from .bank import Bank
 from .manifest import DEVICE, PROGRAMS, Manifest, half_folder
 from .preprocessing import prepare
 from .program import flat_outputs, load_program
-from .received_batch import MAX_GROWTH, are_too_large
+from .received_batch import TOO_LARGE, are_too_large
 
 __all__ = ["DeviceHalf"]
 
@@ -77,7 +77,7 @@ class DeviceHalf:
         all_sizes = (features.shape[-2], features.shape[-1], *sizes)
         if are_too_large(all_sizes, self._default_sizes):
             raise ConfigError(
-                f"images of {image.shape[-2]}x{image.shape[-1]} are more than {MAX_GROWTH} times as long as those that "
+                f"images of {image.shape[-2]}x{image.shape[-1]} are {TOO_LARGE} as those that "
                 "the model was exported for, which no receiver accepts; code them in parts."
             )
         index = self.units.index(name)

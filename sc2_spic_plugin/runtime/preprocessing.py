@@ -22,7 +22,7 @@ def prepare(picture: Image.Image, steps: Sequence[Step]) -> Tensor:
     """Returns a picture as the network takes it, (3, H, W).
 
     Args:
-        picture: RGB.
+        picture: in any mode; the network sees RGB.
         steps: `{"kind": "resize", "size": 256, "interpolation": "bilinear", "max_size": null}` (the shorter side, or
             [height, width]), `{"kind": "center_crop", "size": [224, 224]}`, `{"kind": "to_tensor"}`,
             `{"kind": "normalize", "mean": [...], "std": [...]}`.
@@ -30,7 +30,7 @@ def prepare(picture: Image.Image, steps: Sequence[Step]) -> Tensor:
     Raises:
         CheckpointError: the steps are none that can be done.
     """
-    value: Any = picture
+    value: Any = picture.convert("RGB")
     try:
         for step in steps:
             value = _STEPS[step["kind"]](value, **{key: item for key, item in step.items() if key != "kind"})
@@ -127,10 +127,11 @@ def _size(size: Any, of_square: bool) -> int | list[int]:
 
 
 def _described_resize(step: Any) -> Step:
+    exact = step.interpolation.value == "nearest-exact"  # the same to Pillow
     return {
         "kind": "resize",
         "size": _size(step.size, of_square=False),
-        "interpolation": step.interpolation.value,
+        "interpolation": "nearest" if exact else step.interpolation.value,
         "max_size": getattr(step, "max_size", None),
     }
 

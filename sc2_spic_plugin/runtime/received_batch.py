@@ -11,10 +11,21 @@ from ..coding import SymbolCoder, unpack_payload
 from ..errors import BitstreamError
 from ..layers import BottleneckUnit
 
-__all__ = ["MAX_GROWTH", "ReceivedBatch", "are_too_large", "decode_features", "doubting_sizes", "read_payloads"]
+__all__ = [
+    "TOO_LARGE",
+    "ReceivedBatch",
+    "are_too_large",
+    "decode_features",
+    "doubting_sizes",
+    "read_payloads",
+]
 
 MAX_GROWTH = 16
 """How many times as long as at the default input size each size in a payload may be."""
+MAX_AREA_GROWTH = 64
+"""How many times as large as at the default input size the features of a payload may be."""
+
+TOO_LARGE = f"more than {MAX_GROWTH} times as long or {MAX_AREA_GROWTH} times as large"
 
 
 class ReceivedBatch(NamedTuple):
@@ -33,7 +44,9 @@ class ReceivedBatch(NamedTuple):
 
 def are_too_large(sizes: Sequence[int], default_sizes: Sequence[int]) -> bool:
     """Says whether a receiver refuses these sizes, so that a damaged header cannot ask for all memory."""
-    return any(size > MAX_GROWTH * max(known, 1) for size, known in zip(sizes, default_sizes, strict=True))
+    area, default_area = (max(height * width, 1) for height, width, *_ in (sizes, default_sizes))
+    too_long = any(size > MAX_GROWTH * max(known, 1) for size, known in zip(sizes, default_sizes, strict=True))
+    return too_long or area > MAX_AREA_GROWTH * default_area
 
 
 def read_payloads(payloads: Sequence[bytes], names: Sequence[str], default_sizes: tuple[int, ...]) -> ReceivedBatch:
@@ -88,15 +101,15 @@ def decode_features(received: ReceivedBatch, unit: BottleneckUnit, coder: Symbol
 
 @contextmanager
 def doubting_sizes(received: ReceivedBatch, default_sizes: tuple[int, ...]) -> Iterator[None]:
-    """Where a network fails on features of other sizes than the default, the payload that said them is to blame.
+    """Where unit or network fail on features of other sizes than the default, the payload that said them is to blame.
 
     Raises:
         BitstreamError: it failed.
     """
     try:
         yield
-    except (RuntimeError, ValueError, AssertionError) as error:
-        if received.sizes == default_sizes:
+    except (RuntimeError, ValueError, AssertionError, MemoryError) as error:
+        if received.sizes == default_sizes or isinstance(error, BitstreamError):
             raise
         raise BitstreamError(
             f"the payload says sizes {received.sizes}, which the network cannot take ({error}): it is damaged, or "

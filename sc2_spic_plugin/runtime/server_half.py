@@ -72,7 +72,7 @@ class ServerHalf:
         """
         received = read_payloads(payloads, self.units, self._default_sizes)
         unit, coder = self._bank.unit(received.unit)
-        features = decode_features(received, unit, coder, torch.device(self.device))
         with doubting_sizes(received, self._default_sizes):
+            features = decode_features(received, unit, coder, torch.device(self.device))
             output = self._back_end(features, *received.sizes[2:])
         return dict(output) if isinstance(output, Mapping) else output

@@ -217,7 +217,7 @@ class SpicModel(SplitModel):
 
     def run_behind(self, features_hat: Tensor, crossing: Crossing) -> Any:
         """Returns the network's output from decoded features."""
-        output = self.back_end(features_hat, *crossing)
+        output = self.run_back_end(features_hat, crossing)
         if self.auxiliary_end is not None:  # held-out values of the loss need it too; decoded bytes never do
             return {**output, **self.auxiliary_end(features_hat, *crossing)}
         return output
@@ -244,7 +244,7 @@ class SpicModel(SplitModel):
             for layer, key in self._layer_keys.items()
         ]
         try:
-            kept[OUTPUT] = self.back_end(features.clone() if self.clones_features else features, *crossing)
+            kept[OUTPUT] = self.run_back_end(features.clone() if self.clones_features else features, crossing)
         finally:
             for handle in handles:
                 handle.remove()

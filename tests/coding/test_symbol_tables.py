@@ -105,7 +105,7 @@ def test_shared_counts_need_no_data_and_are_kept_until_something_is_counted() ->
 
 @pytest.mark.parametrize(
     ("counts", "message"),
-    [({}, "one symbol or more"), ({0: 0}, "counted once"), ({16: 1}, "`alphabet_size: 17`"), ({-1: 1}, "symbols -1")],
+    [({}, "one symbol or more"), ({0: 0}, "counted from 1"), ({16: 1}, "`alphabet_size: 17`"), ({-1: 1}, "symbols -1")],
 )
 def test_shared_counts_without_a_place_are_refused_and_change_nothing(counts: dict, message: str) -> None:
     module = tables()

@@ -6,6 +6,7 @@ from coding_latents import sparse_latents
 
 from sc2_spic_plugin.coding import StaticCoder, build_tables, count_symbols
 from sc2_spic_plugin.coding.range_codec import TOTAL
+from sc2_spic_plugin.coding.tables import shared_frequencies
 from sc2_spic_plugin.errors import TableError
 
 
@@ -67,6 +68,9 @@ def test_counts_of_another_latent_size_teach_the_channels() -> None:
 
 
 def test_nothing_counted_and_wrong_arguments_are_refused() -> None:
+    for counts in ({}, {0: 0}, {0: 2**62}):
+        with pytest.raises(TableError, match="counted from 1 to"):
+            shared_frequencies(counts, 4)
     with pytest.raises(TableError, match="sc2-spic calibrate"):
         build_tables(np.zeros((2, 4, 5)))
     with pytest.raises(TableError, match="choose 1 to 256"):

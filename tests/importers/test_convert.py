@@ -26,7 +26,7 @@ from sc2_spic_plugin.configs import check_config, render_config
 from sc2_spic_plugin.configs.plain import load_plain
 from sc2_spic_plugin.errors import CheckpointError, ConfigError, SpicError
 from sc2_spic_plugin.importers import PublishedUnit, find_published_units
-from sc2_spic_plugin.importers.convert import ConvertedUnit, convert_published_unit
+from sc2_spic_plugin.importers.convert import ConvertedUnit, convert_published_units
 from sc2_spic_plugin.importers.network_weights import network_config, networks_by_task
 from sc2_spic_plugin.layers import published_geometry
 from sc2_spic_plugin.leaderboard import load_protocol
@@ -145,7 +145,7 @@ def test_outputs_are_never_replaced_silently(imported: Path, release: Path, netw
     before = {path: path.read_bytes() for path in sorted(imported.rglob("*")) if path.is_file()}
     assert len(before) == 6
     with pytest.raises(ConfigError, match=r"S3/0 holds an imported unit; choose another --out, or pass --overwrite"):
-        convert_published_unit(unit, imported, render=lambda task, values: "", network=networks["classification"])
+        list(convert_published_units([unit], imported, lambda task, values: "", networks))
     assert before == {path: path.read_bytes() for path in sorted(imported.rglob("*")) if path.is_file()}
 
 
@@ -212,7 +212,7 @@ def test_without_weights_the_error_says_to_pass_a_network(
     with pytest.raises(
         CheckpointError, match=r"resnet50 cannot be had (?s:.*)no route to host(?s:.*)pass --network FILE"
     ):
-        convert_published_unit(unit_of(release, NAMES[0]), tmp_path, render=lambda task, values: "")
+        list(convert_published_units([unit_of(release, NAMES[0])], tmp_path, lambda task, values: ""))
     assert not list(tmp_path.iterdir())
 
 

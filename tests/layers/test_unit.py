@@ -47,6 +47,9 @@ def test_symbols_are_integers_also_where_the_latent_is_huge_and_never_where_it_i
             quantizer.quantize(torch.tensor([value]))
     uncounted = torch.tensor([float("nan"), float("inf"), 3.2])
     assert quantizer.quantize(uncounted, checks_finite=False).tolist() == [0, 2**31 - 128, 3]
+    halves = torch.tensor([3e4, -1.0])
+    assert UniformQuantizer(0.5).quantize(halves.half()).tolist() == [60000, -2]
+    assert UniformQuantizer(0.5).quantize(halves.bfloat16()).tolist() == [int(halves.bfloat16()[0]) * 2, -2]
 
 
 # Tables 3 and 4 of Ahuja et al., CVPR 2023: 0.57 M at stride 2

@@ -138,6 +138,22 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
         spic_entropic_student_segmenter({**network(), "src_ckpt": str(tmp_path / "n.pt")}, BOTTLENECK)
 
 
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            {"key": "FPBasedResNetBottleneck", "kwarg": {}},
+            "unknown key `kwarg` for `bottleneck_config`",
+        ),
+        ({"kwargs": {}}, "needs a `key`"),
+        ({"key": "FPBasedResnetBottleneck"}, "Did you mean `FPBasedResNetBottleneck`"),
+    ],
+)
+def test_a_bottleneck_that_is_misspelt_is_refused(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        spic_entropic_student({"key": "resnet50", "kwargs": {"num_classes": 3}}, config)
+
+
 def test_a_bottleneck_of_cr_bq_stands_in_for_two_stages_of_the_network() -> None:
     network = {"key": "resnet50", "kwargs": {"num_classes": 3}}
     bottleneck = {"key": "larger_resnet_bottleneck", "kwargs": {"bottleneck_channel": 2}}

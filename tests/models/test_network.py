@@ -67,7 +67,7 @@ def test_weights_that_do_not_fit_are_refused_and_leave_nothing_half_done(tmp_pat
     [
         ({"kwargs": {}}, "needs a `key`"),
         ({"key": "resnet81"}, r"unknown network `resnet81`\. Did you mean `resnet"),
-        ({"key": "resnet18", "src_chkpt": "x"}, r"unknown key `src_chkpt` under `network`\. Did you mean `src_ckpt`"),
+        ({"key": "resnet18", "src_chkpt": "x"}, r"unknown key `src_chkpt` for `network`\. Did you mean `src_ckpt`"),
         ({"key": "resnet18", "kwargs": {"classes": 3}}, "`resnet18` cannot be built with .*unexpected keyword"),
         ({"key": "resnet18", "kwargs": {"weights": "NONE_V3"}}, "`resnet18` cannot be built with"),
     ],

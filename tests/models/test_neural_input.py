@@ -45,6 +45,17 @@ def test_after_update_the_output_comes_from_decoded_bytes_and_these_are_measured
     assert [image.payload_bytes for image in analyzer.images] == [len(string) for string in compressed["strings"][0]]
 
 
+def test_update_builds_the_tables_of_the_weights_as_they_are_now() -> None:
+    model = make_model().eval()
+    model.update()
+    before = model.compression_model.entropy_bottleneck._quantized_cdf.clone()
+    with torch.no_grad():
+        model.compression_model.entropy_bottleneck.quantiles[:, 0, ::2] *= 2.0  # as a training would
+    model.update()
+    after = model.compression_model.entropy_bottleneck._quantized_cdf
+    assert before.shape != after.shape or not torch.equal(before, after)
+
+
 def test_the_network_is_frozen_and_in_no_checkpoint(model: NeuralInputClassifier) -> None:
     network = build_network(NETWORK)
     assert {name.split(".")[0] for name in model.state_dict()} == {"compression_model"}

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_parts import UNIT, assert_same, make_images, make_network, make_split, make_student, network_state, observe
+from torch import Tensor, nn
 
 from sc2_spic_plugin.errors import BitstreamError, CheckpointError, ConfigError, CutError, TableError
 from sc2_spic_plugin.models import SplitModel
@@ -209,9 +210,41 @@ def test_a_payload_of_one_network_is_refused_by_a_network_that_cannot_take_its_s
         model.decode([[bytes([128, 2, 9, 9]) + payload[1:]]], (1, 1))
 
 
+class Bypassed(nn.Module):
+    """Writes what passed the cut into what passed it by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.main, self.side = (nn.Conv2d(3, 8, 3, 2, 1) for _ in range(2))
+        self.cut, self.fc = nn.ReLU(), nn.Linear(8, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        main = self.main(images)
+        main.add_(self.cut(self.side(images)))
+        return self.fc(main.mean((2, 3)))
+
+
+@torch.no_grad()
+def test_a_back_end_that_writes_into_what_passes_the_unit_spoils_no_second_use() -> None:
+    units = {"fine": {**UNIT, "step": 0.05}, "coarse": UNIT}
+    model = SplitModel(Bypassed().eval(), "cut", units, input_size=(3, 32, 32), allow_bypass=True).eval()
+    for name in units:
+        model.select(name)
+        model.symbol_tables.observe(model.unit.encode(model.front_end(make_images(2))[0]))
+    model.update()
+    alone = {}
+    for name in units:
+        encoded = model.encode(make_images(1), name)
+        alone[name] = model.decode(**encoded)
+        assert torch.equal(model.decode(**encoded), alone[name])
+    assert all(torch.equal(output, alone[name]) for name, output in model.answers(make_images(1)))
+
+
 def test_images_that_no_receiver_would_accept_are_not_sent(model: SplitModel) -> None:
     with pytest.raises(ConfigError, match="more than 16 times"):
         model.encode(make_images(1, 32, 32 * 17))
+    with pytest.raises(ConfigError, match="or 64 times as large"):
+        model.encode(make_images(1, 32 * 9, 32 * 8))
 
 
 def test_cuts_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,6 +105,13 @@ def test_a_full_disk_leaves_no_half_of_a_pair(
     with pytest.raises(OSError, match="No space left"):
         export_unit(bank, "coarse", tmp_path)
     assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    export_unit(bank, "coarse", tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr(unit_files, "write_atomic", full)
+    with pytest.raises(OSError, match="No space left"):
+        export_unit(bank, "fine", tmp_path, overwrites=True, exported_as="coarse")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_what_cannot_be_exported_is_refused(bank: SplitModel, tmp_path: Path) -> None:

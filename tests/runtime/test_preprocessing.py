@@ -23,6 +23,7 @@ GEOMETRIES: dict[str, list[Any]] = {
     "the longer side is limited": [transforms.Resize([30], max_size=41), transforms.CenterCrop([32])],
     "bicubic": [transforms.Resize(37, transforms.InterpolationMode.BICUBIC), transforms.CenterCrop((31, 44))],
     "nearest": [transforms.Resize(29, transforms.InterpolationMode.NEAREST)],
+    "nearest, exactly": [transforms.Resize(29, transforms.InterpolationMode.NEAREST_EXACT)],
     "as it is": [],
 }
 
@@ -48,6 +49,12 @@ def test_steps_equal_the_transforms_of_pairs() -> None:
     for width, height in PICTURES:
         tensor, _ = PairCompose(parts)(picture(width, height), Image.new("L", (width, height)))
         assert torch.equal(prepare(picture(width, height), steps), tensor)
+
+
+def test_a_grey_picture_is_prepared_as_rgb() -> None:
+    grey = picture(20, 30).convert("L")
+    steps = describe_transform(transforms.Compose([transforms.Resize(8), transforms.ToTensor()]))
+    assert torch.equal(prepare(grey, steps), prepare(grey.convert("RGB"), steps))
 
 
 def test_other_transforms_are_not_described() -> None:

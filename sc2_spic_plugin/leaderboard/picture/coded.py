@@ -46,7 +46,7 @@ def code_image(model: nn.Module, original: nn.Module | None, image: Tensor) -> C
     coding: Any = model.eval()
     if isinstance(model, SplitModel):
         features, crossing = run_front_end(model.front_end, image)
-        before = model.back_end(features, *crossing)
+        before = model.run_back_end(features.clone(), crossing)
     elif original is not None:
         before = original.eval()(image)
     else:
