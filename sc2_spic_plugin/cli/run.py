@@ -40,9 +40,9 @@ def run(
     """Train and measure what a config describes."""
     from ..leaderboard import render_console
     from ..ops.ranks import is_first, joined
-    from .running import RunOptions, is_finished, run_config, train_config
+    from .running import RESULT, RunOptions, is_finished, run_config, train_config
 
-    target = out / "result.json"
+    target = out / RESULT
     if train_only and test_only:
         raise ConfigError("--train-only measures nothing and --test-only trains nothing; pass one of the two.")
     overrides = _with_store(config, parse_overrides(values), store, train_only)
@@ -52,7 +52,8 @@ def run(
     with joined(device):  # of several processes, started by torchrun
         if not overwrite and is_finished(config, out, target, options):
             if is_first():
-                console.print("this run is finished; --overwrite measures it again", soft_wrap=True)
+                again = "--overwrite does it again, --test-only --overwrite measures it again"
+                console.print(f"this run is finished; {again}", soft_wrap=True)
                 typer.echo(str(target))
             return
         if train_only:

@@ -22,15 +22,16 @@ from ..training.checkpoint import load_model_checkpoint, replace_model
 from ..training.distributed import own_batches
 from ..training.loading import calibration_loader
 from ..training.loop import CHECKPOINT, PRECISIONS, train
-from ..training.resume import PROCESSES, STATE, SavedState, find_state
+from ..training.resume import PREVIOUS, PROCESSES, STATE, SavedState, find_state
 from .measuring import Measured, MeasuredPoint, measure, measure_unit_costs, point_name, shipped
 from .opening import OpenedConfig, open_config
 from .original_network import original_network
 from .progress import console, reporter
 
-__all__ = ["RunOptions", "checkpoint_to_test", "is_finished", "run_config", "train_config"]
+__all__ = ["RESULT", "RunOptions", "checkpoint_to_test", "is_finished", "run_config", "train_config"]
 
 Report = Callable[[str, int, int], None]
+RESULT = "result.json"
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,8 @@ def _trained(opened: OpenedConfig, out: Path, options: RunOptions, resumed: Save
         if options.compiles:
             for unit in built.model.units.values():
                 unit.compile()
+    if resumed is None and is_first():
+        (out / RESULT).unlink(missing_ok=True)  # else a training that is stopped would seem to have that result
     checkpoint = train(built, out, options.precision, report, resumed, _facts(opened.text, options))
     if options.calibrates and isinstance(built.model, SplitModel):
         loader = own_batches(calibration_loader(built))
@@ -192,9 +195,10 @@ def is_finished(config: str | Path, out: Path, result: Path, options: RunOptions
     if result.exists():
         _same_text(config, out, options)
         return True
-    if (out / STATE).exists() and not (options.resume or options.test_only):
+    state = next((path for path in (out / STATE, out / PREVIOUS) if path.exists()), None)
+    if state is not None and not (options.resume or options.test_only):
         raise ConfigError(
-            f"{out / STATE} is of a training that stopped; pass --resume to go on, or --overwrite to begin anew."
+            f"{state} is of a training that stopped; pass --resume to go on, or --overwrite to begin anew."
         )
     return False
 

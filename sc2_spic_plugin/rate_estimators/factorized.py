@@ -12,7 +12,7 @@ __all__ = ["FactorizedRateEstimator"]
 class FactorizedRateEstimator(RateEstimator):
     """Code length under compressai's `EntropyBottleneck` density, with a quicker start.
 
-    YAML: `rate_estimator: {kind: factorized, init_scale: 4.0}`
+    YAML: `rate_estimator: {key: 'factorized', kwargs: {init_scale: 4.0}}`
 
     Args:
         channels: C of the latents.

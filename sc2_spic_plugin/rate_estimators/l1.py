@@ -12,7 +12,7 @@ __all__ = ["L1RateEstimator"]
 class L1RateEstimator(RateEstimator):
     """Sums |y / Q| over each image (Datta et al., ICPR 2022); no parameters, no noise, the same in both modes.
 
-    YAML: `rate_estimator: {kind: l1}`
+    YAML: `rate_estimator: {key: 'l1'}`
     """
 
     measures_bits: ClassVar[bool] = False

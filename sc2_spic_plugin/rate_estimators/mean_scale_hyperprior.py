@@ -10,7 +10,7 @@ __all__ = ["MeanScaleHyperpriorRateEstimator"]
 class MeanScaleHyperpriorRateEstimator(HyperpriorRateEstimator):
     """Gaussian of predicted mean and scale.
 
-    YAML: `rate_estimator: {kind: mean_scale_hyperprior, hyper_channels: 16}`
+    YAML: `rate_estimator: {key: 'mean_scale_hyperprior', kwargs: {hyper_channels: 16}}`
     """
 
     predicts_mean: ClassVar[bool] = True

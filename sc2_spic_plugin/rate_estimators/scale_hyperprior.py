@@ -10,7 +10,7 @@ __all__ = ["ScaleHyperpriorRateEstimator"]
 class ScaleHyperpriorRateEstimator(HyperpriorRateEstimator):
     """Zero-mean Gaussian of predicted scale; suits one-sided latents with an atom at 0.
 
-    YAML: `rate_estimator: {kind: scale_hyperprior, hyper_channels: 16}`
+    YAML: `rate_estimator: {key: 'scale_hyperprior', kwargs: {hyper_channels: 16}}`
     """
 
     predicts_mean: ClassVar[bool] = False

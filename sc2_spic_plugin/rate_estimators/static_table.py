@@ -19,7 +19,7 @@ class StaticTableRateEstimator(RateEstimator):
     Training batches feed the counts before they are coded; eval mode only reads them. There is no parameter: the
     table follows the unit, the unit follows the slope of the table.
 
-    YAML: `rate_estimator: {kind: static_table, mode: straight_through, positions: false}`
+    YAML: `rate_estimator: {key: 'static_table', kwargs: {mode: 'straight_through', positions: False}}`
 
     Args:
         channels: C of the latents.

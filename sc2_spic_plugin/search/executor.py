@@ -55,7 +55,7 @@ def _in_processes(job: SearchJob, say: Say) -> list[str]:
     workers = []
     for number in range(1, job.workers + 1):
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_child, args=(job, number, sender), name=f"worker {number}", daemon=True)
+        process = context.Process(target=_child, args=(job, sender), name=f"worker {number}", daemon=True)
         process.start()
         sender.close()  # the child's copy alone is left, so that its end is seen here
         workers.append((process, receiver))
@@ -80,7 +80,7 @@ def _in_processes(job: SearchJob, say: Say) -> list[str]:
     return problems
 
 
-def _child(job: SearchJob, number: int, sender: Connection) -> None:
+def _child(job: SearchJob, sender: Connection) -> None:
     """Works in a process of its own; goes when the process that started it is gone."""
     stop_on_sigterm()
     parent = multiprocessing.parent_process()

@@ -9,7 +9,6 @@ from torch.utils.data import DataLoader
 
 from ..leaderboard import load_protocol
 from ..leaderboard.evaluation import ClassificationMetric, Metric, SegmentationMetric, evaluate_units
-from ..models import SplitModel
 from ..training import SpicModel
 from ..training.batches import to_device
 from ..training.build import BuiltConfig
@@ -72,7 +71,7 @@ def measure_bank(built: BuiltConfig) -> dict[str, Reached]:
     pixels = tuple(model.input_size[1:]) if isinstance(denominator, str) else tuple(denominator)
     ids = [str(index) for index in range(len(dataset))]
     evaluations = evaluate_units(
-        model, _batches(built, model), ids, (pixels[0], pixels[1]), built.device, build=lambda: _metric(built.task)
+        model, _batches(built), ids, (pixels[0], pixels[1]), built.device, build=lambda: _metric(built.task)
     )
     reached = {}
     for name, evaluation in evaluations.items():
@@ -87,7 +86,7 @@ def _metric(task: str) -> Metric:
     return SegmentationMetric((), "skip") if task == "segmentation" else ClassificationMetric()
 
 
-def _batches(built: BuiltConfig, model: SplitModel) -> Iterator[tuple[Any, Tensor]]:
+def _batches(built: BuiltConfig) -> Iterator[tuple[Any, Tensor]]:
     loader = build_loader(built, last_stage(built)["val_data_loader"])
     labelled = _selection_part(built).about.labelled
     for stored, targets in loader:

@@ -12,6 +12,7 @@ from .dimensions import DIMENSIONS
 from .front import FrontPoint, front_of, save_front, values_of
 from .job import SearchJob
 from .plot import plot_candidates
+from .study import failure
 
 __all__ = ["front_table", "save_results", "summary"]
 
@@ -42,16 +43,16 @@ def save_results(job: SearchJob, trials: Sequence[Any], measure: str, original: 
 
 def summary(trials: Sequence[Any]) -> str:
     """Returns one sentence: how many candidates were tried, and what became of them."""
-    counts = Counter(outcome(trial) for trial in trials)
+    counts = Counter(outcome(trial, trials) for trial in trials)
     parts = [f"{counts[name]} {name}" for name in (*OUTCOMES.values(), "failed") if counts[name]]
     total = sum(counts[name] for name in (*OUTCOMES.values(), "failed"))
     return f"{total} candidates: {', '.join(parts) or 'none done'}"
 
 
-def outcome(trial: Any) -> str:
-    """Returns what became of a trial; empty where it was withdrawn, or is not done."""
+def outcome(trial: Any, trials: Sequence[Any]) -> str:
+    """Returns what became of a trial of a study; empty where it was withdrawn, or is not done."""
     if trial.state.name == "FAIL":
-        return "failed" if "failed" in trial.user_attrs else ""
+        return "failed" if failure(trial, trials) is not None else ""
     return OUTCOMES.get(trial.state.name, "")
 
 
@@ -96,9 +97,9 @@ def _csv(trials: Sequence[Any], front: Sequence[FrontPoint]) -> str:
     writer.writerow(["candidate", "outcome", *DIMENSIONS, *_REACHED, "on_front", "reason"])
     on_front = {each.candidate.number for each in front}
     for trial in trials:
-        if not outcome(trial):
+        if not (became := outcome(trial, trials)):
             continue
         values, facts = values_of(trial), trial.user_attrs
         cells = [*(values.get(name) for name in DIMENSIONS), *(facts.get(name) for name in _REACHED)]
-        writer.writerow([f"t{trial.number}", outcome(trial), *cells, trial.number in on_front, facts.get("failed")])
+        writer.writerow([f"t{trial.number}", became, *cells, trial.number in on_front, failure(trial, trials)])
     return lines.getvalue()

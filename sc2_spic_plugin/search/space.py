@@ -209,8 +209,8 @@ def _base_problems(text: str) -> Iterator[str]:
     model = (plain.get("models") or {}).get("model") or {}
     if model.get("key") not in _MODELS or "teacher_model" in plain["models"]:
         yield f"the base config trains no SPIC model of its own: `models.model.key` is none of {', '.join(_MODELS)}."
-    elif not {"unit", "units"} & set(model.get("kwargs") or {}):
-        yield "the base config's model has neither `unit` nor `units`."
+    elif not (model.get("kwargs") or {}).get("unit") or (model.get("kwargs") or {}).get("units"):
+        yield "the base config needs one `unit`, no bank of `units`: what a space leaves out is as in that unit."
     if not plain.get("train"):
         yield "the base config has no `train`."
     elif "stage2" in plain["train"]:

@@ -12,14 +12,14 @@ from .dimensions import CUT, LAYER
 from .job import SearchJob
 from .storage import beating, open_storage, quiet_optuna
 
-__all__ = ["SearchStudy"]
+__all__ = ["SearchStudy", "failure"]
 
 _ABOUT = "search"
 _ALIVE, _LOST, _FAILED = "alive", "times lost", "failed"
 _MOST_LOST = 3
 """A candidate whose workers were lost so often is given up: it may be what loses them."""
 _DRAWS = 20
-"""So many draws that give known candidates in a row, and the space is taken for exhausted."""
+"""So many draws that give known candidates in a row, and the space, or a bank's part of it, is taken for exhausted."""
 
 
 class SearchStudy:
@@ -75,7 +75,8 @@ class SearchStudy:
 
     def _counted(self) -> list[Any]:
         """Returns the trials that count: done, given up, at work, or waiting to be."""
-        return [each for each in self.trials() if each.state.name != "FAIL" or _FAILED in each.user_attrs]
+        trials = self.trials()
+        return [each for each in trials if each.state.name != "FAIL" or failure(each, trials) is not None]
 
     def is_open(self) -> bool:
         """Returns whether candidates are at work or waiting anywhere."""
@@ -88,7 +89,7 @@ class SearchStudy:
             count: how many at most.
 
         Returns:
-            Fewer where the search is to try no more, none where others work on the last.
+            Fewer where the search is to try no more or the group has no others, none where others work on the last.
         """
         asked: list[Candidate] = []
         fixed: dict[str, Any] = {}
@@ -98,13 +99,15 @@ class SearchStudy:
                 trial = self.study.ask()
                 self.storage.record_heartbeat(self._id(trial.number))
                 trial.set_user_attr(_ALIVE, True)
-                self.study.sampler = _sampler(self.job.seed, trial.number, fixed)
+                self.study.sampler = _sampler(self.job.seed, trial.number, fixed, learns=draws == 0)
                 candidate = Candidate(trial.number, self.job.space.suggest(trial))
             if self._is_unwanted(trial.number):
                 self.study.tell(trial.number, state=_state("FAIL"))
                 draws += 1
-                self.is_exhausted = draws == _DRAWS
-                continue
+                if draws < _DRAWS:
+                    continue
+                self.is_exhausted = not fixed  # else nothing new is left in this bank's group alone
+                break
             asked.append(candidate)
             draws = 0
             if not fixed:
@@ -194,16 +197,33 @@ def _state(name: str) -> Any:
     return TrialState[name]
 
 
+def failure(trial: Any, trials: Sequence[Any]) -> str | None:
+    """Returns why a trial was given up; None if it was not.
+
+    Args:
+        trial: the trial.
+        trials: all of the study.
+    """
+    if trial.state.name != "FAIL" or _FAILED in trial.user_attrs:
+        return trial.user_attrs.get(_FAILED)
+    was_last = trial.user_attrs.get(_LOST, 0) == _MOST_LOST - 1
+    follows = any(each.number > trial.number and each.params == trial.params for each in trials)
+    return f"its worker was lost {_MOST_LOST} times" if was_last and not follows else None
+
+
 def _is_done(trial: Any) -> bool:
     return trial.state.name in ("COMPLETE", "PRUNED", "FAIL")
 
 
-def _sampler(seed: int, number: int, fixed: Mapping[str, Any]) -> Any:
-    """Returns the sampler of one trial: what it draws follows from the seed, the trial's number and what was told."""
-    from optuna.samplers import PartialFixedSampler, TPESampler
+def _sampler(seed: int, number: int, fixed: Mapping[str, Any], learns: bool = True) -> Any:
+    """Returns the sampler of one trial: what it draws follows from the seed, the trial's number and what was told.
+
+    One that does not learn draws evenly: after a known candidate, which one that learns may insist on.
+    """
+    from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
 
     own = int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:4])
-    sampler = TPESampler(seed=own, constant_liar=True)
+    sampler: BaseSampler = TPESampler(seed=own, constant_liar=True) if learns else RandomSampler(seed=own)
     return PartialFixedSampler(dict(fixed), sampler) if fixed else sampler
 
 

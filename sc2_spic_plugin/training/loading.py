@@ -19,6 +19,8 @@ def build_loader(built: BuiltConfig, config: dict[str, Any], dataset: Any = None
     from torchdistill.datasets.util import build_data_loader
 
     plain = {key: value for key, value in config.items() if key != "requires_supp"}
+    if (plain.get("kwargs") or {}).get("persistent_workers"):  # their generators would not survive a stop
+        plain["kwargs"] = {**plain["kwargs"], "persistent_workers": False}
     return build_data_loader(built.datasets[config["dataset_id"]] if dataset is None else dataset, plain, False)
 
 

@@ -18,7 +18,7 @@ from ..ops.ranks import barrier, from_first, gathered, is_first, sum_in_place
 from .batches import DataWait, to_device
 from .build import BuiltConfig
 from .checkpoint import load_model_checkpoint
-from .distributed import draw_apart, enter_stage, share_of_batch, weighted_by_share
+from .distributed import draw_apart, enter_stage, share_of_batch, sums_as_means, weighted_by_share
 from .resume import (
     Position,
     SavedState,
@@ -112,6 +112,7 @@ def train(
     if resumed is None:
         if is_first():
             forget_states(out)
+            checkpoint.unlink(missing_ok=True)  # else it would be taken for this training's
         enter_stage(box)
         draw_apart()
     else:
@@ -211,6 +212,10 @@ def _epoch(
         after it with None. On a GPU, which must not be waited for, losses come every so many steps.
     """
     total = len(box.train_data_loader)
+    if total == 0:
+        raise DataError(
+            "the training images make no batch: lower `batch_size` of `train_data_loader`, or set `drop_last: False`."
+        )
     batches = _batches(box, built.model, restart)
     seen: list[dict[str, Tensor]] = []
     for step, (batch, targets, supplement) in enumerate(
@@ -258,7 +263,10 @@ def _batches(box: Any, model: nn.Module, restart: SavedState | None) -> Iterator
 
 @torch.no_grad()
 def _held_out_values(taker: HostStep | BankStep, box: Any, model: nn.Module, precision: str) -> dict[str, float]:
-    """Returns the criterion by unit, averaged over the selection images, in eval mode; never through real bytes."""
+    """Returns the criterion by unit, averaged over the selection images, in eval mode.
+
+    A split model never goes through real bytes here; sc2bench's own models do once they are updated.
+    """
     module = box.student_model if hasattr(box, "student_model") else box.model
     module.eval()
     was_updated = getattr(model, "bottleneck_updated", False)
@@ -267,7 +275,7 @@ def _held_out_values(taker: HostStep | BankStep, box: Any, model: nn.Module, pre
     found: list[tuple[dict[str, float], int]] = []
     for batch, targets in box.val_data_loader:
         batch, targets = to_device(batch, box.device), to_device(targets, box.device)
-        with _autocast(box.device, precision):
+        with _autocast(box.device, precision), sums_as_means(box.criterion, len(targets)):
             values = taker.values(batch, targets, None)
         found.append(({name: float(value) for name, value in values.items()}, len(targets)))
     if isinstance(model, SplitModel):

@@ -1,5 +1,6 @@
 """The state of a training in progress: kept twice on disk, found again after a stop, put back bit for bit."""
 
+import os
 import random
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -130,6 +131,8 @@ def save_state(out: Path, model: nn.Module, box: Any, position: Position, facts:
 
     def write(file: Any) -> None:
         torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
         if path.is_file():  # only now, so that a full disk costs neither of the two
             path.replace(out / PREVIOUS)
 

@@ -27,7 +27,7 @@ class Selection:
     def __init__(self, model: nn.Module, names: tuple[str, ...], path: Path, best: dict[str, float]) -> None:
         self.model, self.names, self.path = model, names, path
         self.best = {name: best.get(name, math.inf) for name in names}
-        self.best_is_saved = bool(best) and path.is_file()
+        self.best_is_saved = any(map(math.isfinite, best.values())) and path.is_file()
         self._kept: dict[str, Tensor] = {}
         if names != ("",) and self.best_is_saved:
             self._kept = read_state_dict(path)

@@ -75,7 +75,7 @@ class BankStep:
         memory_limit: bytes that a chunk's backward pass may keep.
 
     Raises:
-        ConfigError: the box accumulates or clips gradients over all units together.
+        ConfigError: the box distils from another model (`teacher_model`).
     """
 
     def __init__(self, box: Any, model: SpicModel, memory_limit: int = MEMORY_LIMIT) -> None:

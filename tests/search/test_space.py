@@ -56,6 +56,7 @@ def test_a_candidate_is_the_unit_that_its_bank_trains(space: SearchSpace) -> Non
         ({"spaec": {}}, "unknown key `spaec` in .* Did you mean `space`"),
         ({"base": "smoke/spic_unsupervized.yaml"}, "Did you mean `smoke/spic_unsupervised.yaml`"),
         ({"base": "smoke/network.yaml"}, "trains no SPIC model of its own"),
+        ({"base": "imagenette/bank_unsupervised.yaml"}, "needs one `unit`, no bank"),
         ({"values": {"train.stage1.num_epoch": 3}}, "unknown key `num_epoch`"),
         ({"space": {"latent_chanels": [4]}}, "unknown dimension `latent_chanels`. Did you mean `latent_channels`"),
         ({"space": {"latent_channels": [4, 0]}}, "`latent_channels`: 0 is not a whole number of 1 or more"),

@@ -12,8 +12,9 @@ from sc2_spic_plugin.errors import ConfigError
 from sc2_spic_plugin.search import SearchJob, SearchSpace
 from sc2_spic_plugin.search.candidate import Candidate
 from sc2_spic_plugin.search.dimensions import Choices, Dimension
+from sc2_spic_plugin.search.results import summary
 from sc2_spic_plugin.search.storage import quiet_optuna
-from sc2_spic_plugin.search.study import SearchStudy
+from sc2_spic_plugin.search.study import SearchStudy, failure
 
 
 @pytest.fixture
@@ -116,15 +117,17 @@ def test_a_candidate_whose_worker_died_before_its_first_sign_of_life_is_put_back
 
 
 def test_a_candidate_that_loses_its_workers_again_and_again_is_given_up(job: SearchJob) -> None:
-    study = SearchStudy(dataclasses.replace(job, space=dataclasses.replace(job.space, trials=1)), creates=True)
+    study = SearchStudy(dataclasses.replace(job, space=dataclasses.replace(job.space, trials=2)), creates=True)
     seen = set()
     for _ in range(3):
+        assert summary(study.trials()) == "0 candidates: none done"
         (candidate,) = study.ask(1)
         seen.add(str(candidate.values))
         never_heard_of_again(job)
         study.recover_lost()
-    assert len(seen) == 1
-    (other,) = study.ask(1)
+    assert len(seen) == 1 and summary(study.trials()) == "1 candidates: 1 failed"
+    assert failure(study.trials()[-1], study.trials()) == "its worker was lost 3 times"
+    (other,) = study.ask(4)
     assert str(other.values) not in seen
 
 
@@ -156,6 +159,19 @@ def test_a_space_with_nothing_new_left_ends_the_search(
     asked = study.ask(6)
     tell(study, *asked)
     assert sorted(each.values["stride"] for each in asked) == [2, 4] and study.ask(6) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_bank_whose_cut_has_nothing_new_left_ends_no_search(job: SearchJob, space: SearchSpace, seed: int) -> None:
+    choices = {"cut": ("layer2", "layer3"), "stride": (1, 2, 4)}
+    few = {name: Dimension(name, Choices(values)) for name, values in choices.items()}
+    space = dataclasses.replace(space, dimensions=few, trials=20)
+    study, asked = SearchStudy(dataclasses.replace(job, space=space, seed=seed), creates=True), []
+    while found := study.ask(4):
+        assert len({each.group for each in found}) == 1
+        tell(study, *found)
+        asked += found
+    assert len(asked) == len({str(each.values) for each in asked}) == 6 and study.is_exhausted
 
 
 def test_a_study_is_gone_on_with_on_purpose_and_under_the_same_circumstances(job: SearchJob, tmp_path: Path) -> None:

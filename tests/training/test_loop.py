@@ -29,6 +29,7 @@ from sc2_spic_plugin.training import SpicModel
 from sc2_spic_plugin.training.build import BuiltConfig, seed_everything
 from sc2_spic_plugin.training.calibrate import calibrate
 from sc2_spic_plugin.training.checkpoint import load_model_checkpoint, save_model_checkpoint
+from sc2_spic_plugin.training.distributed import sums_as_means
 from sc2_spic_plugin.training.loop import train
 
 DEVICE = torch.device("cpu")
@@ -101,6 +102,27 @@ def test_the_best_epoch_on_the_selection_images_is_kept_and_loaded(tmp_path: Pat
     assert_same(states[1], before["model"])
 
 
+def test_a_new_training_takes_nothing_of_the_one_before_it_in_the_folder(tmp_path: Path) -> None:
+    save_model_checkpoint(tmp_path / "checkpoint.pt", make_student(seed=5), 0.0)
+    run = built(data={**datasets(), "train": PoisonedAfter(0)})
+    with pytest.raises(TrainingError, match="no checkpoint was made yet"):
+        train(run, tmp_path)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("images", [1, 4])
+def test_sums_over_images_are_means_whatever_the_batch(images: int) -> None:
+    class Criterion(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.term_dict = {"sum": (nn.MSELoss(reduction="sum"), 2.0), "mean": (nn.MSELoss(), 3.0)}
+
+    criterion = Criterion()
+    with sums_as_means(criterion, images):
+        assert [weight for _, weight in criterion.term_dict.values()] == [2.0 / images, 3.0]
+    assert [weight for _, weight in criterion.term_dict.values()] == [2.0, 3.0]
+
+
 def test_the_last_stage_selects_afresh(tmp_path: Path, monkeypatch: Any) -> None:
     values = iter([1.0, 5.0])
     monkeypatch.setattr("sc2_spic_plugin.training.loop._held_out_values", lambda *_: {"": next(values)})
@@ -160,6 +182,12 @@ def test_a_config_without_training_and_a_selection_without_images_are_refused(tm
     run.config["train"] = None
     with pytest.raises(ConfigError, match="no `train`"):
         train(run, tmp_path)
+    config = supervised_stage()
+    config["train_data_loader"] = loader("train", batch_size=500)
+    config["train_data_loader"]["kwargs"]["drop_last"] = True
+    with pytest.raises(DataError, match="make no batch: lower `batch_size`"):
+        train(built(config), tmp_path)
+    assert list(tmp_path.iterdir()) == []
     config = supervised_stage()
     config["val_data_loader"] = loader("held_out", batch_size=50)
     config["val_data_loader"]["kwargs"]["drop_last"] = True

@@ -151,6 +151,14 @@ def test_the_command_resumes_what_stopped_and_nothing_else(
     code, said = command("--resume")
     assert code == 0 and "this run is finished" in said and (out / "result.json").read_bytes() == result
     assert "is another config" in refusal("--resume", "--set", "train.stage1.num_epochs=3")
+    with monkeypatch.context() as patch:
+        patch.setattr("sc2_spic_plugin.training.loop._held_out_values", iter_of(math.nan))
+        refusal("--overwrite", "--set", "train.stage1.num_epochs=3")
+    assert {path.name for path in out.iterdir()} >= {"config.yaml"} and not (out / "result.json").exists()
+    assert not (out / "checkpoint.pt").exists()
+    (out / "previous.pt").write_bytes(b"")
+    assert "previous.pt is of a training that stopped" in refusal()
+    assert command("--overwrite")[0] == 0
     (out / "result.json").unlink()
     checkpoint = torch.load(out / "checkpoint.pt", weights_only=True)
     with monkeypatch.context() as patch:

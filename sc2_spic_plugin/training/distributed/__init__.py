@@ -2,7 +2,7 @@
 
 from .gradients import sum_gradients
 from .loaders import own_batches, share_of_batch
-from .loss_share import weighted_by_share
+from .loss_share import sums_as_means, weighted_by_share
 from .stage import draw_apart, enter_stage
 
 __all__ = [
@@ -11,5 +11,6 @@ __all__ = [
     "own_batches",
     "share_of_batch",
     "sum_gradients",
+    "sums_as_means",
     "weighted_by_share",
 ]

@@ -38,13 +38,34 @@ def weighted_by_share(criterion: Any, share: float, targets: Any) -> Iterator[No
                 labelled.reduction = "sum"
                 summed.append(labelled)
                 terms[name] = (term, weight / (share * total))
-            elif any(getattr(module, "reduction", None) == "sum" for module in term.modules()):
+            elif _is_sum(term):
                 terms[name] = (term, weight / share)
         yield
     finally:
         terms.update(kept)
         for loss in summed:
             loss.reduction = "mean"
+
+
+@contextmanager
+def sums_as_means(criterion: Any, images: int) -> Iterator[None]:
+    """Makes the terms of a criterion that are sums over images means over them, whatever the size of the batch.
+
+    Args:
+        criterion: torchdistill's; only the terms of its `term_dict` are looked at.
+        images: in the batch.
+    """
+    terms = getattr(criterion, "term_dict", None) or {}
+    kept = dict(terms)
+    try:
+        terms.update({name: (term, weight / images) for name, (term, weight) in kept.items() if _is_sum(term)})
+        yield
+    finally:
+        terms.update(kept)
+
+
+def _is_sum(term: nn.Module) -> bool:
+    return any(getattr(module, "reduction", None) == "sum" for module in term.modules())
 
 
 def _counted_by_labels(term: nn.Module) -> Any:
