@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_parts import TinyImages, assert_same, make_network, make_student, supervised_stage, unsupervised_stage
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torchvision.datasets import ImageFolder
 
 from sc2_spic_plugin.errors import CheckpointError, ConfigError, DataError
 from sc2_spic_plugin.training import SpicModel
@@ -17,6 +19,7 @@ from sc2_spic_plugin.training.build import BuiltConfig, seed_everything
 from sc2_spic_plugin.training.calibrate import calibrate
 from sc2_spic_plugin.training.loop import train
 from sc2_spic_plugin.training.store import FeatureStore, build_store, building, plan_store, subset
+from sc2_spic_plugin.training.store.building import _data_digest
 
 DEVICE = torch.device("cpu")
 UNITS = {"low": {"latent_channels": 3, "rate_weight": 4.0}, "high": {"latent_channels": 6, "rate_weight": 0.5}}
@@ -251,3 +254,18 @@ def test_a_subset_is_drawn_by_its_seed() -> None:
     assert subset(data, 6, 1).indices == subset(data, 6, 1).indices != subset(data, 6, 2).indices
     with pytest.raises(ConfigError, match="give 1 or more"):
         subset(data, 0)
+
+
+def test_a_folder_of_torchvision_is_known_by_its_files(tmp_path: Path) -> None:
+    digests = set()
+    for folder, name, colour in (
+        ("one", "a.png", 0),
+        ("two", "a.png", 0),
+        ("three", "b.png", 0),
+        ("four", "a.png", None),
+    ):
+        pixels = Image.new("L", (8, 8), colour) if colour is not None else Image.effect_noise((8, 8), 60)
+        (tmp_path / folder / "class").mkdir(parents=True)
+        pixels.save(tmp_path / folder / "class" / name)
+        digests.add(_data_digest(ImageFolder(str(tmp_path / folder))))
+    assert len(digests) == 3

@@ -249,8 +249,10 @@ def _data_digest(dataset: Any) -> str:
         inner = dataset.indices
         chosen = list(inner) if chosen is None else [inner[index] for index in chosen]
         dataset = dataset.dataset
-    ids = list(getattr(dataset, "ids", None) or range(len(dataset)))
     root = getattr(dataset, "root", None) or getattr(getattr(dataset, "dataset", None), "root", None)
+    samples = getattr(dataset, "samples", ()) if root is not None else ()  # of a folder of torchvision's
+    files = [Path(path).relative_to(str(root)).as_posix() for path, _ in samples]
+    ids = list(getattr(dataset, "ids", None) or files or range(len(dataset)))
     digest = hashlib.sha256(str(len(ids)).encode())
     for name in ids if chosen is None else [ids[index] for index in chosen]:
         path = None if root is None else Path(root) / str(name)
