@@ -20,7 +20,8 @@ def bench(
     ],
     jobs: Annotated[int, typer.Option(help="how many run at a time; CPU threads are divided among them")] = 1,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="METHOD", help="only this method or curve; may be given several times")
+        list[str] | None,
+        typer.Option(metavar="METHOD", help="only this method, curve or point (CURVE/POINT); several times"),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="print the plan with measured durations, do nothing")

@@ -67,24 +67,28 @@ def choose(jobs: Sequence[Job], only: Sequence[str]) -> list[Job]:
 
     Args:
         jobs: all jobs.
-        only: names of curves, or what they begin with: `spic_l1` stands for all curves of that method.
+        only: names of curves, or what they begin with: `spic_l1` stands for all curves of that method; or of single
+            points, `CURVE/POINT`.
 
     Raises:
         ConfigError: a name that none has.
     """
     if not only:
         return list(jobs)
-    curves = {job.curve for job in jobs if job.builds is None}
-    wanted = set()
-    for name in only:
-        found = {curve for curve in curves if curve == name or curve.startswith(f"{name}-")}
-        if not found:
-            raise ConfigError(f"the suite has no method `{name}`. {nearest(name, curves)}")
-        wanted |= found
     named = {job.name: job for job in jobs}
-    needed = {need for job in jobs if job.curve in wanted for need in job.needs}
+    own = [job for job in jobs if job.builds is None]
+    wanted: set[str] = set()
+    for name in only:
+        found = {job.name for job in own if name in (job.name, job.curve) or job.curve.startswith(f"{name}-")}
+        if not found:
+            known = {each for job in own for each in ((job.name,) if "/" in name else (job.curve,))}
+            raise ConfigError(
+                f"the suite has no {'point' if '/' in name else 'method'} `{name}`. {nearest(name, known)}"
+            )
+        wanted |= found
+    needed = {need for name in wanted for need in named[name].needs}
     needed |= {further for need in needed for further in named[need].needs}
-    return [job for job in jobs if job.curve in wanted or job.name in needed]
+    return [job for job in jobs if job.name in wanted | needed]
 
 
 def _network(suite: Suite, settings: Settings) -> Job:
