@@ -122,7 +122,7 @@ def test_only_chooses_curves_or_methods_and_what_they_need(tmp_path: Path) -> No
     assert choose(jobs, []) == jobs
     point = next(job.name for job in jobs if job.curve == both[0])
     assert [job.name for job in choose(jobs, [point])] == ["original", point]
-    with pytest.raises(ConfigError, match="has no point `jpeg/q6`. Did you mean `jpeg/q5`"):
+    with pytest.raises(ConfigError, match=r"has no point `jpeg/q6`\. Did you mean `jpeg/q5`"):
         choose(jobs, ["jpeg/q6"])
     with pytest.raises(ConfigError, match=r"no method `jpg`\. Did you mean `jpeg`"):
         choose(jobs, ["jpg"])
