@@ -81,7 +81,7 @@ def ship_results(
 
 def _parts(to: Path, results: Iterable[Path]) -> list[Path]:
     """Returns the files in a folder that further parts of these curves were shipped as: `CURVE@2.json` and so on."""
-    names = {path.name.partition(".")[0].partition("@")[0] for path in results}
+    names = {path.stem.partition("@")[0] for path in results if path.suffix == ".json"}
     return [path for name in sorted(names) for path in sorted(to.glob(f"{glob.escape(name)}@*"))]
 
 

@@ -3,13 +3,12 @@
 import dataclasses
 import glob
 from collections.abc import Sequence
-from itertools import count
 from pathlib import Path
 
 from ...errors import DataError, SpicError
 from ...leaderboard import Point, ResultFile, per_image_csv_path
 from ...ops import write_atomic
-from .job import REPLACED, RESULT, Job
+from .job import RESULT, Job, replaced_place
 
 __all__ = ["RESULTS", "collect_curve", "collect_curves", "unnamed_points"]
 
@@ -96,7 +95,7 @@ def _put_aside(out: Path, curve: str) -> list[Path]:
         path for ending in (".json", "@*.json", ".*.csv", "@*.csv") for path in (out / RESULTS).glob(name + ending)
     ]
     if found:
-        aside = next(path for number in count(1) if not (path := out / REPLACED / f"{RESULTS}-{number}").exists())
+        aside = replaced_place(out, RESULTS)
         aside.mkdir(parents=True)
         for path in found:
             path.rename(aside / path.name)

@@ -3,21 +3,37 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from ...ops import write_atomic
 
-__all__ = ["CONFIG", "COSTS", "FACTS", "ORIGINAL", "REPLACED", "RESULT", "RUN_CONFIG", "Job", "Settings"]
+__all__ = [
+    "CONFIG",
+    "COSTS",
+    "FACTS",
+    "ORIGINAL",
+    "RESULT",
+    "RUN_CONFIG",
+    "Job",
+    "Settings",
+    "replaced_place",
+]
 
 CONFIG, RUN_CONFIG = "job.yaml", "config.yaml"
 """The config as the suite has it, and as it was run, which names the feature store too."""
 FACTS, RESULT = "job.json", "result.json"
 ORIGINAL = "original"
-REPLACED = "replaced"
+_REPLACED = "replaced"
 """Folder of what no longer holds."""
 COSTS = "costs"
 """The mode in which the points of a job that has its result are timed."""
+
+
+def replaced_place(out: Path, name: str) -> Path:
+    """Returns a folder that is not there yet, for what is put aside under a name."""
+    return next(path for number in count(1) if not (path := out / _REPLACED / f"{name}-{number}").exists())
 
 
 @dataclass(frozen=True)

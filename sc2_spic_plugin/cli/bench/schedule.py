@@ -1,6 +1,5 @@
 """Running jobs: some at a time, in order, on after failures, stopped without loss."""
 
-import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Protocol
 from ...errors import SpicError
 from ...leaderboard import ResultFile
 from ...training.resume import forget_states
-from .job import ORIGINAL, REPLACED, RESULT, Job
+from .job import ORIGINAL, RESULT, Job, replaced_place
 from .runner import Ended, Runner, Running
 from .status import DONE, FAILED, INTERRUPTED, NOT_RUN, RUNNING, SKIPPED, WAITING, JobStatus, Status
 from .verdict import HOLD, KEEP, MEASURE, REDO, RESUME, SKIP, TRAIN, Verdict, judge
@@ -238,13 +237,11 @@ def put_aside(job: Job, result_only: bool = False) -> Path | None:
         job: the job.
         result_only: leave config and checkpoint.
     """
-    aside = job.settings.out / REPLACED
-    name = job.name.replace("/", ".")
-    target = next(path for number in itertools.count(1) if not (path := aside / f"{name}-{number}").exists())
+    target = replaced_place(job.settings.out, job.name.replace("/", "."))
     if not result_only:
         if not job.folder.exists():
             return None
-        aside.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         job.folder.rename(target)
         return target
     files = [path for path in job.folder.glob("result.*") if path.is_file()]
