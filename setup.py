@@ -25,7 +25,7 @@ def read_version() -> str:
 COCO = ["pycocotools>=2.0.7"]
 BROWSER = ["selenium>=4.20"]
 SEARCH = ["optuna>=5"]
-TEST = [*COCO, *SEARCH, "pytest>=8", "hypothesis>=6"]
+TEST = [*COCO, *SEARCH, "pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6"]
 DEV = [*TEST, "ruff>=0.8", "mypy>=1.13", "types-PyYAML", "build", "pre-commit"]
 
 setup(

@@ -1,14 +1,15 @@
 """The jobs of a suite: what each trains, and what is refused before anything runs."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_parts import HIGH, SPIC, WEIGHT, FakeRunner, make_jobs, make_suite, no_waiting, run
+from bench_parts import HIGH, LOW, SPIC, WEIGHT, FakeRunner, make_jobs, make_suite, no_waiting, run
 
-from sc2_spic_plugin.cli.bench.estimate import Estimates
+from sc2_spic_plugin.cli.bench.estimate import Estimates, shares_text, time_spent
 from sc2_spic_plugin.cli.bench.plan import choose
-from sc2_spic_plugin.cli.bench.show import plan_total
+from sc2_spic_plugin.cli.bench.show import plan_shares, plan_total
 from sc2_spic_plugin.cli.bench.status import Status
 from sc2_spic_plugin.cli.bench.verdict import KEEP, TRAIN, Verdict
 from sc2_spic_plugin.cli.verifying import VerifyOptions, _check_options
@@ -155,6 +156,32 @@ def test_the_time_that_is_left_counts_what_running_jobs_have_had(tmp_path: Path)
     running = [(jpeg, 20.0), (low, 130.0), (label, 50.0)]
     assert estimates.total([*running, (high, 0.0)], 2) == ((10 + 0 + 100) / 2, 1)
     assert str(estimates.total([(high, 0.0)], 1)) == "about 2 min" and estimates.of(original).seconds is None
+
+
+def test_measuring_a_checkpoint_tells_nothing_of_training_nor_the_other_way_round(tmp_path: Path) -> None:
+    durations = {"spic_l1-supervised": 300}
+    suite, jobs = make_suite(tmp_path, durations=durations), make_jobs(tmp_path, durations=durations)
+    status, (low, high) = Status(tmp_path / "out", "small"), jobs[-2:]
+    status.set(low.name, state="done", seconds=20.0, mode="measure")
+    assert Estimates(suite, jobs, status).of(high) == (300.0, "suite")
+    measuring = Estimates(suite, jobs, status, [high.name])
+    assert measuring.of(high) == (20.0, "1 done") and measuring.of(jobs[0]).seconds is None
+    assert Estimates(suite, jobs, Status(tmp_path, "small"), [high.name]).of(high).seconds is None
+
+
+def test_the_time_is_shared_among_the_methods(tmp_path: Path) -> None:
+    jobs = make_jobs(tmp_path, methods=[{**SPIC, "seeds": [0, 1]}])
+    status = Status(tmp_path / "out", "small")
+    assert shares_text(time_spent(jobs, status)) == ""
+    for job, seconds in zip(jobs, (30.0, 10.0, 60.0, 200.0, 300.0, 400.0, 500.0), strict=True):
+        status.set(job.name, state="failed" if job.name == LOW else "done", seconds=seconds)
+    status.set_costs(jobs[2].name, state="done", seconds=20.0)
+    assert shares_text(time_spent(jobs, status)) == "22 min: spic_l1 91 %, jpeg 6 %, original 2 %, label 1 %"
+    verdicts = {job.name: Verdict(TRAIN) for job in jobs} | {jobs[2].name: Verdict(KEEP)}
+    text = plan_shares(jobs[1:], verdicts, Estimates(make_suite(tmp_path), jobs, status))
+    assert text.startswith("25 min: spic_l1 99 %, label 1 %")
+    many = [(dataclasses.replace(jobs[0], method=f"m{index}"), 10.0 - index) for index in range(8)]
+    assert shares_text(many).endswith("m5 10 %, 2 more 13 %")
 
 
 KEPT = {**SPIC, "method": "spic_scale_hyperprior", "curve": "kept", "checkpoints_of": "spic_l1-supervised"}

@@ -1,6 +1,7 @@
 """Rows that train nothing, measured with the original network: honest about what failed and what it cost."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,7 @@ def test_a_suite_trains_measures_and_times_in_processes_and_then_has_nothing_to_
     for part in ("jobs", "costs"):
         status = states[part]["spic_l1-supervised/low"]
         assert status["state"] == "done" and status["seconds"] > 0
+    assert re.search(r"1 job done \(\d+ s: spic_l1 100 %\)", ran.output), ran.output
     again = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert again.exit_code == 0 and log.read_text().count("=====") == 2
     anew = CliRunner().invoke(app, [*arguments, "--dry-run", "--redo-costs"], catch_exceptions=False).output

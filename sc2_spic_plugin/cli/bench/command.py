@@ -52,14 +52,15 @@ def bench(
     from ..overrides import parse_overrides
     from ..progress import console
     from .cost_phase import CostPhase, planned_costs
-    from .estimate import Estimates
+    from .estimate import Estimates, shares_text, time_spent
     from .lines import Lines
     from .plan import choose, plan_jobs
     from .processes import Processes
     from .schedule import judge_all
-    from .show import plan_table, plan_total, print_summary
+    from .show import plan_shares, plan_table, plan_total, print_summary
     from .status import Status
     from .suite_run import run_suite, working_in
+    from .verdict import MEASURE
 
     if redo_costs and not costs:
         raise ConfigError("--redo-costs measures what --no-costs leaves out; pass one of the two.")
@@ -69,8 +70,9 @@ def bench(
     chosen = choose(all_jobs, only or [])
     folder = all_jobs[0].settings.out
     status = Status.load(folder, planned.name)
-    estimates = Estimates(planned, all_jobs, status)
     verdicts = judge_all(chosen, status, redo_stale)
+    measured = [name for name, verdict in verdicts.items() if verdict.action == MEASURE]
+    estimates = Estimates(planned, all_jobs, status, measured)
     to_time = planned_costs(chosen, verdicts, redo_costs) if costs else {}
     total = plan_total(chosen, verdicts, estimates, jobs, to_time)
     if dry_run:
@@ -78,6 +80,9 @@ def bench(
 
         Console(width=None if sys.stdout.isatty() else 180).print(plan_table(chosen, verdicts, estimates, to_time))
         typer.echo(total)
+        shares = plan_shares(chosen, verdicts, estimates)
+        if shares:
+            typer.echo(f"one after the other {shares}")
         return
     console.print(total, markup=False, highlight=False, soft_wrap=True)
     try:
@@ -88,7 +93,7 @@ def bench(
         without = " without --redo-costs" if redo_costs else ""
         console.print(f"stopped; what is done is kept, the same command{without} goes on", soft_wrap=True)
         raise typer.Exit(130) from None
-    print_summary(console, finished, folder)
+    print_summary(console, finished, folder, shares_text(time_spent(chosen, status)))
     typer.echo(str(folder / "results"))
     untimed = finished.costs is not None and finished.costs.failed
     if finished.summary.failed or finished.summary.not_run or finished.problems or untimed:

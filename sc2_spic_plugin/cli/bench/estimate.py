@@ -1,14 +1,19 @@
 """How long jobs will take, from durations that were measured; never a guess."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from ...configs.suite import Suite
 from .job import Job
-from .status import DONE, Status
+from .status import DONE, JobStatus, Status
+from .verdict import MEASURE
 
-__all__ = ["Estimate", "Estimates", "Total", "duration_text", "jobs_text"]
+__all__ = ["Estimate", "Estimates", "Total", "duration_text", "jobs_text", "shares_text", "time_spent"]
+
+NAMED_SHARES = 6
+"""So many methods are named in a line of shares."""
 
 
 class Estimate(NamedTuple):
@@ -33,20 +38,32 @@ class Total(NamedTuple):
 
 
 class Estimates:
-    """Durations of jobs: the median of those done of the same point, else curve; else what the suite says."""
+    """Durations of jobs: the median of those done of the same point, else curve; else what the suite says.
 
-    def __init__(self, suite: Suite, jobs: Sequence[Job], status: Status) -> None:
-        self._suite, self._jobs, self._status = suite, jobs, status
+    Args:
+        suite: says what one job of a curve takes from nothing, where somebody wrote that down.
+        jobs: all of them.
+        status: how long those took that are done.
+        measured: names of jobs that have a checkpoint and only measure it: that is no training's time.
+    """
+
+    def __init__(self, suite: Suite, jobs: Sequence[Job], status: Status, measured: Collection[str] = ()) -> None:
+        self._suite, self._jobs, self._status, self._measured = suite, jobs, status, frozenset(measured)
 
     def of(self, job: Job) -> Estimate:
         """Returns the estimate of a job from its beginning."""
+        measured = job.name in self._measured
+
+        def counts(status: JobStatus) -> bool:
+            return status.state == DONE and (status.mode == MEASURE) == measured
+
         curve = [other for other in self._jobs if other.curve == job.curve]
         for alike in ([other for other in curve if other.text == job.text], curve):  # other seeds first
             found = [self._status.of(other.name) for other in alike]
-            known = [each.seconds for each in found if each.state == DONE and each.seconds is not None]
+            known = [each.seconds for each in found if counts(each) and each.seconds is not None]
             if known:
                 return Estimate(statistics.median(known), f"{len(known)} done")
-        recorded = self._suite.durations.get(job.curve)
+        recorded = None if measured else self._suite.durations.get(job.curve)
         return Estimate(None) if recorded is None else Estimate(float(recorded), "suite")
 
     def of_costs(self, job: Job) -> Estimate:
@@ -79,6 +96,28 @@ class Estimates:
             else:
                 known += max(0.0, seconds - spent)
         return Total(known / at_a_time, unknown)
+
+
+def time_spent(jobs: Iterable[Job], status: Status) -> list[tuple[Job, float]]:
+    """Returns the jobs that are done and how many seconds each took, the timing of its points included."""
+    runs = ((job, status.of(job.name), status.costs_of(job.name).seconds or 0.0) for job in jobs)
+    return [(job, run.seconds + costs) for job, run, costs in runs if run.state == DONE and run.seconds is not None]
+
+
+def shares_text(times: Iterable[tuple[Job, float]]) -> str:
+    """Returns the sum of the seconds of jobs and each method's share of it, the largest first; empty without any."""
+    by_method: dict[str, float] = defaultdict(float)
+    for job, seconds in times:
+        by_method[job.method] += seconds
+    total = sum(by_method.values())
+    if not total:
+        return ""
+    ranked = sorted(by_method.items(), key=lambda item: -item[1])
+    shares = [f"{method} {100 * seconds / total:.0f} %" for method, seconds in ranked[:NAMED_SHARES]]
+    rest = [seconds for _, seconds in ranked[NAMED_SHARES:]]
+    if rest:
+        shares.append(f"{len(rest)} more {100 * sum(rest) / total:.0f} %")
+    return f"{duration_text(total)}: {', '.join(shares)}"
 
 
 def jobs_text(count: int) -> str:

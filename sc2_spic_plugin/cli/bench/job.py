@@ -64,6 +64,7 @@ class Job:
     Attributes:
         name: unique in the suite, and the folder below `points`: `CURVE/POINT`, `CURVE/POINT-seed1`.
         curve: name of the result file that it adds to.
+        method: whose points it makes; `original`, or `store`.
         description: of the curve.
         text: the rendered config; of a row that of the network.
         settings: of the suite.
@@ -80,6 +81,7 @@ class Job:
 
     name: str
     curve: str
+    method: str
     description: str
     text: str
     settings: Settings

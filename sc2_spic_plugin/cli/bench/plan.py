@@ -94,7 +94,7 @@ def choose(jobs: Sequence[Job], only: Sequence[str]) -> list[Job]:
 def _network(suite: Suite, settings: Settings) -> Job:
     plan = suite.network
     text = suite.render_network(_architecture(plan, settings, "models.model"))
-    return Job(ORIGINAL, ORIGINAL, "the original network", text, settings, trains=settings.trains_network)
+    return Job(ORIGINAL, ORIGINAL, ORIGINAL, "the original network", text, settings, trains=settings.trains_network)
 
 
 def _references(suite: Suite, network: Job) -> Iterator[Job]:
@@ -127,6 +127,7 @@ def _row(
     return Job(
         name,
         curve,
+        row["method"],
         description,
         network.text,
         network.settings,
@@ -162,7 +163,15 @@ def _store(name: str, plan: StorePlan, job: Job) -> Job:
     arguments = ("--views", str(plan.views), *(["--yes"] if plan.consents else []))
     needs = tuple(need for need in job.needs if not need.startswith(STORE))
     return Job(
-        f"{STORE}/{name}", f"{STORE}/{name}", "", job.text, job.settings, store=job.store, builds=arguments, needs=needs
+        f"{STORE}/{name}",
+        f"{STORE}/{name}",
+        STORE,
+        "",
+        job.text,
+        job.settings,
+        store=job.store,
+        builds=arguments,
+        needs=needs,
     )
 
 
@@ -187,6 +196,7 @@ def _point(
         yield Job(
             f"{curve}/{place}",
             curve,
+            method.method,
             method.description or method.name,
             text,
             settings,

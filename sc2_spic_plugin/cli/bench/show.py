@@ -9,12 +9,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...leaderboard import Point
-from .estimate import Estimate, Estimates, duration_text, jobs_text
+from .estimate import Estimate, Estimates, duration_text, jobs_text, shares_text
 from .job import COSTS, Job
 from .suite_run import Finished
 from .verdict import HOLD, KEEP, MEASURE, REDO, RESUME, SKIP, TRAIN, Verdict
 
-__all__ = ["NOT_RUN", "TO_DO", "costs_text", "plan_table", "plan_total", "points_text", "print_summary"]
+__all__ = ["NOT_RUN", "TO_DO", "costs_text", "plan_shares", "plan_table", "plan_total", "points_text", "print_summary"]
 
 TO_DO = {
     KEEP: "done",
@@ -78,6 +78,12 @@ def plan_total(
     return f"{jobs_text(len(left))} to run, {at_a_time} at a time: {total}; {done}{f'; {after}' if timed else ''}"
 
 
+def plan_shares(jobs: Sequence[Job], verdicts: Mapping[str, Verdict], estimates: Estimates) -> str:
+    """Returns how long the jobs to be run take one after the other, as far as is known, and each method's share."""
+    left = [(job, estimates.of(job).seconds) for job in jobs if verdicts[job.name].action not in NOT_RUN]
+    return shares_text((job, seconds) for job, seconds in left if seconds is not None)
+
+
 def points_text(points: Sequence[Point]) -> str:
     """Returns accuracy and size of operating points on one line."""
     return ", ".join(
@@ -91,10 +97,17 @@ def costs_text(points: Sequence[Point]) -> str:
     return ", ".join(f"{point.encode_ms:.1f} + {point.decode_ms:.1f} ms" for point in points)
 
 
-def print_summary(console: Console, finished: Finished, out: Path) -> None:
-    """Prints how many jobs are done and timed, each that is not with the reason, and what the suite does not name."""
+def print_summary(console: Console, finished: Finished, out: Path, spent: str = "") -> None:
+    """Prints how many jobs are done and timed, each that is not with the reason, and what the suite does not name.
+
+    Args:
+        console: where to print.
+        finished: what came of the suite.
+        out: its folder.
+        spent: the time that the jobs took and each method's share.
+    """
     summary, problems, costs = finished.summary, finished.problems, finished.costs
-    lines = [f"{jobs_text(len(summary.done))} done"]
+    lines = [f"{jobs_text(len(summary.done))} done{f' ({spent})' if spent else ''}"]
     named = {"failed": summary.failed, "not run": summary.not_run, "skipped": summary.skipped}
     for what, jobs in named.items():
         lines += [f"  {what}: {name}: {reason}" for name, reason in jobs.items()]
