@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import DataError
 
 __all__ = [
+    "TIE",
     "Interval",
+    "Measured",
     "Summary",
     "bootstrap_interval",
     "bpp_at_accuracy",
@@ -18,6 +20,10 @@ __all__ = [
     "resampled_sums",
     "summarise",
 ]
+
+
+TIE = 1e-9
+"""Percentage points by which an accuracy may miss another and still reach it: 64.4 - 1 is above 63.4 in float64."""
 
 
 class RatePoint(Protocol):
@@ -31,6 +37,13 @@ class RatePoint(Protocol):
 
 
 P = TypeVar("P", bound=RatePoint)
+
+
+class Measured(NamedTuple):
+    """A rate in bits per image pixel and the accuracy in percent that it gives."""
+
+    bpp: float
+    accuracy: float
 
 
 class Interval(NamedTuple):
@@ -138,14 +151,14 @@ def bpp_at_accuracy(points: Sequence[RatePoint], accuracy: float, clamp: bool = 
         Bits per image pixel, or None where no point reaches the accuracy.
     """
     front = pareto_front(points)
-    if not front or accuracy > front[-1].accuracy:
+    if not front or accuracy > front[-1].accuracy + TIE:
         return None
-    if accuracy <= front[0].accuracy:
-        return front[0].bpp if clamp or accuracy == front[0].accuracy else None
+    if accuracy <= front[0].accuracy + TIE:
+        return front[0].bpp if clamp or accuracy >= front[0].accuracy - TIE else None
     rates = [float(point.bpp or 0.0) for point in front]
-    upper = next(index for index, point in enumerate(front) if point.accuracy >= accuracy)
+    upper = next(index for index, point in enumerate(front) if point.accuracy >= accuracy - TIE)
     below, above = front[upper - 1].accuracy, front[upper].accuracy
-    share = (accuracy - below) / (above - below)
+    share = min(1.0, (accuracy - below) / (above - below))
     if rates[upper - 1] <= 0:  # no logarithm: linear in rate
         return rates[upper] * share
     if share == 1:

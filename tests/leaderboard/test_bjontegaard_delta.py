@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sc2_spic_plugin.leaderboard.comparison.bjontegaard_delta import bjontegaard_delta
+from sc2_spic_plugin.leaderboard.comparison.bjontegaard_delta import bjontegaard_delta, log_rate, rate_difference
+from sc2_spic_plugin.leaderboard.statistics import pareto_front
 
 
 class Pair(NamedTuple):
@@ -66,6 +67,27 @@ def test_swapping_curve_and_anchor_inverts_the_rate_and_negates_the_accuracy(
         assert there.accuracy_points == pytest.approx(-back.accuracy_points, abs=1e-6)
 
 
+@settings(max_examples=40)
+@given(FRONTS, FRONTS)
+def test_the_difference_of_kept_splines_is_that_of_the_bjontegaard_package(
+    mine: list[Pair], theirs: list[Pair]
+) -> None:
+    expected = bjontegaard_delta(mine, theirs).rate_percent
+    found = rate_difference(log_rate(pareto_front(mine)), log_rate(pareto_front(theirs)))
+    assert found == (None if expected is None else pytest.approx(expected, rel=1e-6, abs=1e-9))
+
+
+def test_a_plateau_behind_a_steep_segment_turns_no_sign_round() -> None:
+    anchor = [Pair(0.00060, 64.5), Pair(0.00070, 84.7), Pair(0.0010, 85.0), Pair(0.0020, 86.0), Pair(0.004, 86.9)]
+    fewer = [Pair(0.9 * point.bpp, point.accuracy) for point in anchor]
+    fewer.insert(1, Pair(0.9 * math.sqrt(anchor[0].bpp * anchor[1].bpp), (64.5 + 84.7) / 2))
+    delta = bjontegaard_delta(fewer, anchor)
+    assert delta.rate_percent < 0 < delta.rate_percent_akima
+    spline = log_rate(anchor)
+    inside = np.linspace(64.5, 86.9, 500)
+    assert (spline.integral.derivative()(inside) >= math.log(anchor[0].bpp) - 1e-9).all(), "below every measured rate"
+
+
 def test_points_off_the_front_change_nothing_and_are_counted() -> None:
     noisy = [*CURVE, Pair(0.2, 75.0), Pair(0.06, 77.0)]
     clean, dirty = bjontegaard_delta(CURVE[:3], CURVE), bjontegaard_delta(CURVE[:3], noisy)
@@ -73,10 +95,10 @@ def test_points_off_the_front_change_nothing_and_are_counted() -> None:
     assert dirty.rate_percent == clean.rate_percent and dirty.accuracy_points == clean.accuracy_points
 
 
-def test_a_front_too_steep_to_interpolate_has_no_delta_instead_of_an_infinite_one() -> None:
+def test_a_front_too_steep_for_akima_has_no_such_delta_instead_of_an_infinite_one() -> None:
     steep = [Pair(1e-3, 10.0), Pair(2e-3, 10.1), Pair(9.0, 10.1 + 1e-9), Pair(10.0, 80.0)]
     delta = bjontegaard_delta(steep, CURVE)
-    assert delta.rate_percent is None and "overflows" in delta.rate_reason
+    assert delta.rate_percent_akima is None and math.isfinite(delta.rate_percent) and delta.rate_reason is None
 
 
 def test_without_overlap_or_with_a_single_point_nothing_is_defined_and_the_reason_is_said() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sc2_spic_plugin.leaderboard import Comparison, collect_results, compare_all, comparison_document, render_markdown
+from sc2_spic_plugin.leaderboard.comparison.comparison import DROPS
 from sc2_spic_plugin.leaderboard.results.curve import Curve
 
 IMAGE_BYTES = 160 * 160 / 8
@@ -79,8 +80,18 @@ def _curve(comparison: Comparison, name: str) -> Curve:
 
 
 def _bytes(comparison: Comparison, curve: Curve, drop: float) -> str:
-    found = comparison.rate_at_drop(curve, drop)
-    if found is None or found.bpp is None:
-        return "never reached"
-    size = found.bpp * IMAGE_BYTES
-    return f"{'at most ' if found.is_bound else ''}{f'{size:.1f}' if size < 10 else f'{size:,.0f}'} B"
+    found = comparison.rates[comparison.curves.index(curve)][DROPS.index(drop)]
+    assert found is not None and found.interval is not None
+    if found.interval == (None, None):
+        return "never"
+    low, high = (_size(end) for end in found.interval)
+    return (
+        f"{'at most ' if found.is_bound else ''}{_size(found.bpp)}{'' if found.bpp is None else ' B'} ({low} to {high})"
+    )
+
+
+def _size(bpp: float | None) -> str:
+    if bpp is None:
+        return "never"
+    size = bpp * IMAGE_BYTES
+    return f"{size:.1f}" if size < 10 else f"{size:,.0f}"

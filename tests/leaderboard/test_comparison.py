@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_up_board import made_up_board, made_up_result
 
@@ -21,10 +23,11 @@ from sc2_spic_plugin.leaderboard import (
 )
 from sc2_spic_plugin.leaderboard.comparison.bjontegaard_delta import bjontegaard_delta
 from sc2_spic_plugin.leaderboard.comparison.comparison import rate_at
-from sc2_spic_plugin.leaderboard.comparison.delta_interval import delta_interval
+from sc2_spic_plugin.leaderboard.comparison.intervals import delta_interval, rate_interval
 from sc2_spic_plugin.leaderboard.comparison.link import end_to_end_ms, transfer_ms
+from sc2_spic_plugin.leaderboard.comparison.redrawn import Redrawn, redraw
 from sc2_spic_plugin.leaderboard.comparison.tables import comparison_tables
-from sc2_spic_plugin.leaderboard.results.curve import build_curves
+from sc2_spic_plugin.leaderboard.results.curve import CurvePoint, build_curves
 
 
 def _compare(*results: ResultFile, against: list[str] | None = None) -> Comparison:
@@ -42,7 +45,7 @@ def test_the_rate_at_a_drop_is_linear_in_its_logarithm_and_undefined_where_never
     halfway = rate_at(curve, 83.0)
     assert halfway.bpp == pytest.approx(40.0 * 8 / 160**2) and not halfway.is_bound
     assert rate_at(curve, 86.1).bpp is None
-    assert rate_at(curve, 70.0) == (pytest.approx(20.0 * 8 / 160**2), True)
+    assert rate_at(curve, 70.0) == (pytest.approx(20.0 * 8 / 160**2), True, None)
 
 
 def test_rates_are_stated_below_the_original_beside_what_the_label_costs(board) -> None:
@@ -132,7 +135,7 @@ def made_up(tmp_path_factory) -> Path:
 def test_the_interval_of_a_delta_holds_it_and_repeats(made_up: Path) -> None:
     (comparison,) = compare_all(collect_results([made_up / "unsupervised.json", made_up / "spic_l1.json"]).sources)
     (each,) = comparison.against
-    again = delta_interval(each.curve, each.anchor)
+    again = delta_interval(*redraw([each.curve, each.anchor]))
     assert each.interval.interval == again.interval is not None
     assert again.interval.low < each.delta.rate_percent < again.interval.high
     (cells,) = _cells(comparison, "Bjøntegaard deltas")
@@ -147,6 +150,53 @@ def test_on_the_same_images_a_curve_at_half_the_bytes_has_an_interval_of_no_widt
     (each,) = comparison.against
     assert each.delta.rate_percent == pytest.approx(-50)
     assert each.interval.interval == pytest.approx((-50, -50))
+
+
+def test_the_interval_of_a_rate_is_that_of_the_same_images_for_the_original(made_up: Path) -> None:
+    sources = collect_results([made_up / f"{name}.json" for name in ("original", "spic_l1")]).sources
+    (comparison,) = compare_all(sources, [])
+    by_method = dict(zip([curve.meta.method for curve in comparison.curves], comparison.rates, strict=True))
+    at = by_method["spic_l1"][2]
+    assert at.interval.low < at.bpp and (at.interval.high is None or at.bpp < at.interval.high)
+    assert by_method["original"] == (None, None, None)
+    (rows,) = (row for row in _cells(comparison, "Rate at a drop in accuracy") if row["Method"].startswith("SPIC"))
+    assert re.fullmatch(r"0\.\d+ \[0\.\d+, (0\.\d+|never)\]", rows["bpp at −5"])  # noqa: RUF001
+
+
+def test_a_curve_that_reaches_the_accuracy_in_some_draws_has_an_end_where_it_never_does() -> None:
+    accuracy = np.array([[70.0] * 100, [80.0] * 60 + [90.0] * 40])
+    curve = Redrawn(("a",), 64.0, np.array([[8.0] * 100, [16.0] * 100]), accuracy)
+    original = np.full(100, 86.0)
+    assert rate_interval(curve, original, 1.0) == (pytest.approx(2 ** (15 / 20)), None)
+    assert rate_interval(curve, original, 6.0).high == pytest.approx(2.0)
+    assert rate_interval(curve, original + 50, 1.0) == (None, None)
+    assert rate_interval("no table", original, 1.0) is None and rate_interval(curve, None, 1.0) is None
+
+
+def test_curves_of_other_images_or_image_sizes_have_no_interval(tmp_path: Path) -> None:
+    rates = {"a": (200.0, 70.0), "b": (400.0, 80.0), "c": (1000.0, 88.0)}
+    for method in ("jpeg", "webp"):
+        made_up_result(tmp_path, method, rates)
+    curves = build_curves(collect_results([tmp_path]).sources)
+    one, other = redraw(curves)
+    assert delta_interval(one, other).interval is not None
+    for changed in (
+        Redrawn(("x",), one.pixels, one.bpp, one.accuracy),
+        Redrawn(one.images, 9.0, one.bpp, one.accuracy),
+    ):
+        assert (
+            delta_interval(changed, other).reason == "the two curves were measured on different images or image sizes"
+        )
+    points = [dataclasses.replace(curves[0].points[0].points[0], bpp=1.0), *curves[0].points[1].points]
+    origins = [
+        (dataclasses.replace(each.origins[0]._replace(point=point).point), each)
+        for point, each in zip(points, curves[0].points[:2], strict=True)
+    ]
+    mixed = dataclasses.replace(
+        curves[0],
+        points=tuple(CurvePoint(each.unit, (each.origins[0]._replace(point=point),)) for point, each in origins),
+    )
+    assert redraw([mixed]) == ["the rates do not follow from payload bytes and one image size"]
 
 
 def test_a_table_of_another_measurement_is_refused_with_both_names(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 from ...errors import ConfigError, DataError, nearest
 from ..results import Curve, CurvePoint, Group, Source, build_curves, grouped
-from ..statistics import Interval, bpp_at_accuracy
+from ..statistics import TIE, Interval, bpp_at_accuracy
 from ..styles import ORIGINAL_METHOD, UNCODED_METHODS
 from .bjontegaard_delta import Delta, bjontegaard_delta
-from .delta_interval import DeltaInterval, delta_interval
+from .intervals import DeltaInterval, RateInterval, delta_interval, rate_interval
+from .redrawn import Redrawn, redraw
 from .tradeoff import three_way_front
 
 __all__ = ["DEFAULT_AGAINST", "DROPS", "Against", "Comparison", "RateAt", "compare", "compare_all"]
@@ -27,10 +28,13 @@ class RateAt(NamedTuple):
     Attributes:
         bpp: bits per image pixel; None where the accuracy is never reached.
         is_bound: the curve's lowest point is better already, so this is its rate, an upper bound.
+        interval: 95 % interval over images, the original network measured on the same ones; None where there are no
+            per-image tables.
     """
 
     bpp: float | None
     is_bound: bool
+    interval: RateInterval | None = None
 
 
 class Against(NamedTuple):
@@ -65,6 +69,7 @@ class Comparison(NamedTuple):
         excluded: curves that are not compared, with the reason.
         missing: anchors asked for that this group lacks.
         three_way: points that no other beats in encoder size, rate and accuracy at once.
+        rates: per curve, its rate at each of `DROPS`; None without an original or a rate.
     """
 
     group: Group
@@ -74,10 +79,7 @@ class Comparison(NamedTuple):
     excluded: list[tuple[Curve, str]]
     missing: list[str]
     three_way: list[CurvePoint]
-
-    def rate_at_drop(self, curve: Curve, drop: float) -> RateAt | None:
-        """Returns the rate at the original's accuracy minus `drop` points; None without an original or a rate."""
-        return None if self.original is None else rate_at(curve, self.original - drop)
+    rates: list[tuple[RateAt | None, ...]]
 
 
 def compare_all(sources: Sequence[Source], against: Sequence[str] | None = None) -> list[Comparison]:
@@ -120,14 +122,20 @@ def compare(group: Group, sources: Sequence[Source], against: Sequence[str] | No
         for anchor in anchors_of(curve, method, comparable)
     ]
     there = {curve.meta.method for curve in comparable}
+    redrawn = redraw(curves)
+    of_curve = {id(curve): each for curve, each in zip(curves, redrawn, strict=True)}
     return Comparison(
         group,
         curves,
         original,
-        [_against(curve, anchor, original) for curve, anchor in pairs],
+        [
+            _against(curve, anchor, original, delta_interval(of_curve[id(curve)], of_curve[id(anchor)]))
+            for curve, anchor in pairs
+        ],
         [(curve, _why_not(curve)) for curve in curves if not curve.competes],
         [] if against is None else [method for method in methods if method not in there],
         three_way_front([point for curve in comparable for point in curve.points]),
+        _rates(curves, redrawn, original),
     )
 
 
@@ -149,10 +157,30 @@ def rate_at(curve: Curve, accuracy: float) -> RateAt | None:
     """
     if not curve.front:
         return None
-    return RateAt(bpp_at_accuracy(curve.points, accuracy), accuracy < curve.front[0].accuracy)
+    return RateAt(bpp_at_accuracy(curve.points, accuracy), accuracy < curve.front[0].accuracy - TIE)
 
 
-def _against(curve: Curve, anchor: Curve, original: float | None) -> Against:
+def _rates(
+    curves: Sequence[Curve], redrawn: Sequence[Redrawn | str], original: float | None
+) -> list[tuple[RateAt | None, ...]]:
+    """Returns for each curve its rate at each drop, with the interval over images."""
+    if original is None:
+        return [(None,) * len(DROPS) for _ in curves]
+    pairs = list(zip(curves, redrawn, strict=True))
+    tops = [draws for curve, draws in pairs if curve.meta.method == ORIGINAL_METHOD and isinstance(draws, Redrawn)]
+    rates = []
+    for curve, draws in pairs:
+        top = next((top for top in tops if isinstance(draws, Redrawn) and draws.images == top.images), None)
+        found = []
+        for drop in DROPS:
+            at = rate_at(curve, original - drop)
+            interval = None if at is None or top is None else rate_interval(draws, top.accuracy[0], drop)
+            found.append(at and at._replace(interval=interval))
+        rates.append(tuple(found))
+    return rates
+
+
+def _against(curve: Curve, anchor: Curve, original: float | None, interval: DeltaInterval) -> Against:
     seeds = curve.common_seeds
     deltas = [bjontegaard_delta(curve.of_seed(seed), anchor.points).rate_percent for seed in seeds]
     known = [delta for delta in deltas if delta is not None]
@@ -165,7 +193,7 @@ def _against(curve: Curve, anchor: Curve, original: float | None) -> Against:
         curve,
         anchor,
         bjontegaard_delta(curve.points, anchor.points),
-        delta_interval(curve, anchor),
+        interval,
         Interval(min(known), max(known)) if len(known) == len(seeds) > 1 else None,
         tuple(ratios),
     )

@@ -6,7 +6,7 @@ from typing import Any
 from ..results import Curve, CurvePoint
 from ..tables import escape_markdown, markdown_table
 from .bjontegaard_delta import Overlap
-from .comparison import DROPS, Against, Comparison
+from .comparison import DROPS, Against, Comparison, RateAt
 from .link import LINK_RATES, end_to_end_ms
 from .tables import comparison_tables
 from .tradeoff import encoder_times_rate
@@ -22,7 +22,7 @@ def render_comparison(comparisons: Sequence[Comparison]) -> str:
     for comparison in comparisons:
         parts.append(f"## {escape_markdown(comparison.group.heading)}")
         for table in comparison_tables(comparison):
-            parts.append(f"### {table.title}\n\n{table.note}\n\n{markdown_table(table.rows)}")
+            parts.append(f"### {table.title}\n\n{escape_markdown(table.note)}\n\n{markdown_table(table.rows)}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -47,10 +47,13 @@ def _group(comparison: Comparison) -> dict[str, Any]:
                 "not_compared": excluded.get(id(curve)),
                 "points": len(curve.points),
                 "dropped_off_front": curve.dropped,
-                "bpp_at_drop": {f"{drop:g}": _rate_at(comparison, curve, drop) for drop in DROPS},
+                "bpp_at_drop": {
+                    f"{drop:g}": None if curve.meta.bypassed else _rate_at(at)
+                    for drop, at in zip(DROPS, rates, strict=True)
+                },
                 "front": [_point(point, id(point) in best) for point in curve.front],
             }
-            for curve in comparison.curves
+            for curve, rates in zip(comparison.curves, comparison.rates, strict=True)
         ],
         "deltas": [_delta(each) for each in comparison.against],
     }
@@ -61,9 +64,8 @@ def _identity(curve: Curve) -> dict[str, Any]:
     return {"method": meta.method, "supervision": meta.supervision, "cut": meta.cut, "variant": curve.variant}
 
 
-def _rate_at(comparison: Comparison, curve: Curve, drop: float) -> dict[str, Any] | None:
-    at = None if curve.meta.bypassed else comparison.rate_at_drop(curve, drop)
-    return None if at is None else at._asdict()
+def _rate_at(at: RateAt | None) -> dict[str, Any] | None:
+    return None if at is None else {**at._asdict(), "interval": None if at.interval is None else list(at.interval)}
 
 
 def _point(point: CurvePoint, on_three_way_front: bool) -> dict[str, Any]:
@@ -88,6 +90,7 @@ def _delta(each: Against) -> dict[str, Any]:
         "curve": _identity(each.curve),
         "anchor": _identity(each.anchor),
         "rate_percent": delta.rate_percent,
+        "rate_percent_akima": delta.rate_percent_akima,
         "rate_percent_interval": None if interval.interval is None else list(interval.interval),
         "rate_percent_interval_reason": interval.reason,
         "rate_percent_over_seeds": None if each.seeds is None else list(each.seeds),

@@ -14,6 +14,7 @@ from ..tables import (
     rate,
     signed,
     signed_range,
+    significant,
     timed_on,
     without_empty_columns,
 )
@@ -70,9 +71,9 @@ def _rates(comparison: Comparison) -> ComparisonTable:
             *_who(curve),
             f"{len(curve.front)} of {len(curve.points)}",
             f"{max(point.accuracy for point in curve.points):.2f}",
-            *(_rate_at(comparison.rate_at_drop(curve, drop)) for drop in DROPS if original is not None),
+            *(_rate_at(at) for at in rates if original is not None),
         ]
-        for curve in comparison.curves
+        for curve, rates in zip(comparison.curves, comparison.rates, strict=True)
         if curve.front and not curve.meta.bypassed
     ]
     known = "No result of the original network is here, so no drop can be stated."
@@ -80,7 +81,8 @@ def _rates(comparison: Comparison) -> ComparisonTable:
         known = (
             f"The original network reaches {original:.2f} %. Rates are read off each curve's Pareto front, linear in "
             "log rate between neighbours, never extrapolated. \N{LESS-THAN OR EQUAL TO}: the lowest point measured is "
-            "better than asked for, so its rate is an upper bound."
+            "better than asked for, so its rate is an upper bound. In brackets: 95 % interval, bootstrap over images, "
+            "the original network on the same redrawn images; never: that end is in draws that miss the accuracy."
         )
     return ComparisonTable("Rate at a drop in accuracy", known, make_rows(columns, cells))
 
@@ -88,9 +90,11 @@ def _rates(comparison: Comparison) -> ComparisonTable:
 def _rate_at(at: RateAt | None) -> str:
     if at is None:
         return DASH
-    if at.bpp is None:
-        return NEVER
-    return f"\N{LESS-THAN OR EQUAL TO} {rate(at.bpp)}" if at.is_bound else rate(at.bpp)
+    text = NEVER if at.bpp is None else f"{'≤ ' if at.is_bound else ''}{rate(at.bpp)}"
+    if at.interval is None or at.interval == (None, None):
+        return text
+    low, high = ("never" if end is None else rate(end) for end in at.interval)
+    return f"{text} [{low}, {high}]"
 
 
 def _deltas(comparison: Comparison) -> ComparisonTable:
@@ -100,6 +104,7 @@ def _deltas(comparison: Comparison) -> ComparisonTable:
         Column("Against", "the anchor, with its split where that is another", False),
         Column("BD-rate %", "mean difference in bits at equal accuracy; below zero: fewer bits than the anchor"),
         Column("95 %", "interval of BD-rate, bootstrap over images, both curves on the same redrawn images"),
+        Column("Akima", "BD-rate by Akima interpolation, which can leave the range of the rates between two points"),
         Column("Seeds", "least and greatest BD-rate over the curve's seeds"),
         Column("BD-accuracy", "mean difference in percentage points at equal rate"),
         *(
@@ -120,7 +125,7 @@ def _delta_note(comparison: Comparison) -> str:
     reasons = sorted({why for delta in deltas for why in (delta.rate_reason, delta.accuracy_reason) if why})
     intervals = sorted({each.interval.reason for each in comparison.against if each.interval.reason})
     note = (
-        "Akima interpolation (the `bjontegaard` package) of the points on each curve's Pareto front, over the overlap."
+        "PCHIP interpolation (the `bjontegaard` package) of the points on each curve's Pareto front, over the overlap."
     )
     note += f" Undefined where {'; or where '.join(reasons)}." if reasons else ""
     note += f" No interval where {'; or where '.join(intervals)}." if intervals else ""
@@ -138,9 +143,10 @@ def _delta_row(each: Against) -> list[str]:
         each.anchor.label + (f", {cut}" if cut and cut != each.curve.meta.cut else ""),
         undefined if delta.rate_percent is None else signed(delta.rate_percent, 1),
         signed_range(each.interval.interval, 1),
+        undefined if delta.rate_percent_akima is None else signed(delta.rate_percent_akima, 1),
         signed_range(each.seeds, 1),
         undefined if delta.accuracy_points is None else signed(delta.accuracy_points, 2),
-        *(number(ratio, 2) for ratio in each.ratios),
+        *(significant(ratio) for ratio in each.ratios),
         _overlap(delta.overlap_accuracy, accuracy=True),
         _overlap(delta.overlap_bpp, accuracy=False),
         f"{delta.dropped[0]} + {delta.dropped[1]}",
@@ -181,7 +187,7 @@ def _three_way(comparison: Comparison) -> ComparisonTable:
                 number(point.mean("encoder_kilobytes"), 0),
                 number(point.mean("frozen_kilobytes"), 0),
                 number(None if macs is None else macs / 1e6, 0),
-                number(encoder_times_rate(point), 2),
+                significant(encoder_times_rate(point)),
             ]
         )
     note = "SC2's measure: a late split spends few bits and much of the device; the three stand beside each other."

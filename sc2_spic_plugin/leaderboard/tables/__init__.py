@@ -11,6 +11,7 @@ from .cells import (
     rate,
     signed,
     signed_range,
+    significant,
     without_empty_columns,
 )
 from .csv_table import render_csv
@@ -33,6 +34,7 @@ __all__ = [
     "render_markdown",
     "signed",
     "signed_range",
+    "significant",
     "timed_on",
     "without_empty_columns",
 ]

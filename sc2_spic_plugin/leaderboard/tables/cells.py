@@ -17,6 +17,7 @@ __all__ = [
     "rate",
     "signed",
     "signed_range",
+    "significant",
     "without_empty_columns",
 ]
 
@@ -57,6 +58,13 @@ def without_empty_columns(rows: Rows) -> Rows:
 def number(value: float | None, digits: int) -> str:
     """Returns a number with separators of thousands, or a dash where there is none."""
     return DASH if value is None else f"{value:,.{digits}f}"
+
+
+def significant(value: float | None) -> str:
+    """Returns a ratio with three significant digits, or a dash where there is none."""
+    if value is None:
+        return DASH
+    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
 
 
 def signed(value: float | None, digits: int, unit: str = "") -> str:

@@ -121,8 +121,9 @@ def timed_on(points: Iterable[Point]) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Returns text without signs that a Markdown table would read."""
-    return text.replace("|", "\\|").replace("*", "\\*").replace("\n", " ")
+    """Returns text on one line without signs that a Markdown table, or HTML in it, would read."""
+    escaped = " ".join(text.splitlines()).replace("|", "\\|").replace("*", "\\*")
+    return escaped.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _line(cells: Sequence[str]) -> str:
