@@ -35,7 +35,7 @@ def convert(
 ) -> None:
     """Read somebody else's numbers into a result file that says so: bits as reported, on no front, in no ratio."""
     from ..leaderboard import ResultFile, load_protocol
-    from ..leaderboard.readers import Standing, as_result, read_reported
+    from ..leaderboard.readers import Standing, as_result, check_samples, read_reported
 
     if out.suffix.lower() != ".json":
         raise ConfigError(f"a result file is written as .json, got `{out.name}`.")
@@ -62,6 +62,8 @@ def convert(
     if neighbour is not None:
         standing.check_beside(neighbour)
     result = as_result([read_reported(path, fractions) for path in files], standing, name)
+    if neighbour is not None:
+        check_samples(result, neighbour)
     typer.echo(str(result.save(out, overwrite)))
     if neighbour is None:
         typer.echo("no network digest, so these rows get a table of their own; --beside RESULT joins them to one's.")

@@ -11,6 +11,7 @@ from rich.console import Console
 from sc2_spic_plugin.cli.bench import status as status_file
 from sc2_spic_plugin.cli.bench import suite_run
 from sc2_spic_plugin.cli.bench import verdict as verdict_file
+from sc2_spic_plugin.cli.bench.collect import _put_aside
 from sc2_spic_plugin.cli.bench.job import Job
 from sc2_spic_plugin.cli.bench.schedule import Schedule, judge_all
 from sc2_spic_plugin.cli.bench.show import print_summary
@@ -64,6 +65,17 @@ def test_table_and_plot_hold_what_another_suite_put_into_the_folder(
     assert "JPEG" in (table := (tmp_path / "out" / "leaderboard.md").read_text()) and "WebP" in table
     print_summary(console, finished, tmp_path / "out")
     assert "of another suite, in table and plot too: jpeg.json" in console.file.getvalue()
+
+
+def test_what_is_put_aside_is_that_curves_own_though_another_begins_with_its_name(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    names = ["jpeg.json", "jpeg.q5.csv", "jpeg@2.json", "jpeg@2.q8.csv", "jpeg.444.json", "jpeg.444.q5.csv"]
+    for name in names:
+        (results / name).write_text("")
+    _put_aside(tmp_path, "jpeg")
+    assert {path.name for path in results.iterdir()} == set(names[4:])
+    assert {path.name for path in (tmp_path / "replaced" / "results-1").iterdir()} == set(names[:4])
 
 
 def test_results_of_a_curve_whose_points_no_longer_hold_are_put_aside(tmp_path: Path) -> None:

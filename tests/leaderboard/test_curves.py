@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from sc2_spic_plugin.errors import DataError
-from sc2_spic_plugin.leaderboard import PublishedCurve, ResultFile, Source, collect_results
+from sc2_spic_plugin.leaderboard import (
+    PublishedCurve,
+    ResultFile,
+    Source,
+    collect_results,
+    compare_all,
+    render_markdown,
+)
 from sc2_spic_plugin.leaderboard.results.curve import Curve, build_curves
 
 
@@ -125,3 +132,31 @@ def test_a_published_curve_needs_a_source_and_points_that_can_be() -> None:
         PublishedCurve("SPIC S1", "figure 6", [0.1, 0.2], [70.0])
     with pytest.raises(DataError, match=r"0.0 bpp at 70.0 % is no point"):
         PublishedCurve("SPIC S1", "figure 6", [0.0], [70.0])
+
+
+def test_points_made_with_another_config_are_no_seeds_of_each_other(tmp_path: Path, make_result) -> None:
+    first = make_result()
+    others = [dataclasses.replace(point, seed=1, config_sha256="cd" * 32) for point in first.points]
+    paths = [tmp_path / name / "spic.json" for name in ("one", "two")]
+    sources = [Source(first, paths[0]), Source(dataclasses.replace(first, points=others), paths[1])]
+    one, two = build_curves(sources)
+    assert [len(point.origins) for point in (*one.points, *two.points)] == [1] * 6
+    assert {one.label, two.label} == {"SPIC: spic (one/spic.json)", "SPIC: spic (two/spic.json)"}
+    same = dataclasses.replace(first, points=[dataclasses.replace(point, seed=1) for point in first.points])
+    (curve,) = build_curves([Source(first), Source(same)])
+    assert [len(point.origins) for point in curve.points] == [2, 2, 2] and curve.label == "SPIC"
+
+
+def test_results_of_part_of_the_images_stand_beside_no_others(tmp_path: Path, make_result) -> None:
+    make_result("jpeg").save(tmp_path / "jpeg.json")
+    make_result("webp", samples=200).save(tmp_path / "webp.json")
+    with pytest.raises(DataError, match=r"jpeg\.json was measured on 3925 images, .*webp\.json on 200"):
+        collect_results([tmp_path])
+    make_result("heic", samples=123, bits="reported").save(tmp_path / "webp.json", overwrite=True)
+    assert len(collect_results([tmp_path]).sources) == 2
+
+
+def test_a_result_without_a_point_is_in_no_table(make_result) -> None:
+    empty = dataclasses.replace(make_result("jpeg", network="other"), points=[])
+    assert "other" not in render_markdown([make_result(), empty])
+    assert len(compare_all([Source(make_result()), Source(empty)])) == 1

@@ -194,7 +194,7 @@ def test_reported_rows_share_a_table_only_where_somebody_says_so_and_never_compe
 ) -> None:
     protocol = load_protocol("imagenet-224")
     meta = {"protocol": protocol.name, "protocol_sha256": protocol.sha256, "dataset": "ImageNet"}
-    jpeg = make_result("jpeg", [(2000.0, 60.0), (9000.0, 75.0)], **meta)
+    jpeg = make_result("jpeg", [(2000.0, 60.0), (9000.0, 75.0)], samples=2, **meta)
     beside = jpeg.save(tmp_path / "jpeg.json")
     options = ["--method", "entropic_student", "--protocol", "imagenet-224"]
     refused = _run("convert", log, "--out", tmp_path / "own.json", *options)
@@ -204,6 +204,9 @@ def test_reported_rows_share_a_table_only_where_somebody_says_so_and_never_compe
     assert own.exit_code == 0 and "a table of their own" in own.stdout
     joined = _run("convert", log, "--out", tmp_path / "joined.json", *options, "--beside", beside)
     assert joined.exit_code == 0 and "of their own" not in joined.stdout
+    more = make_result("jpeg", [(2000.0, 60.0)], samples=50, **meta).save(tmp_path / "more.json")
+    batches = _run("convert", log, "--out", tmp_path / "batches.json", *options, "--beside", more)
+    assert "report on 2 samples, `jpeg` on 50 images" in str(batches.exception)
     results = {name: ResultFile.load(tmp_path / f"{name}.json") for name in ("own", "joined")}
     assert group_of(results["own"]) != group_of(jpeg) == group_of(results["joined"])
     (comparison,) = compare_all([Source(jpeg), Source(results["joined"])], ["jpeg"])

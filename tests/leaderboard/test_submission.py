@@ -114,6 +114,11 @@ REQUIRED: list[tuple[dict[str, Any], str]] = [
     ({"unit": ["u1"]}, "no per-image table beside the file for point u1"),
     ({"top1": [51.0]}, "a per-image table contradicts its point"),
     ({"config_sha256": ["ab" * 32]}, "no config with the digest of point u0"),
+    ({"supervision": "yes, labels"}, "meta.supervision is 'yes, labels'"),
+    ({"network_sha256": "abc"}, "meta.network_sha256 is no SHA-256 digest"),
+    ({"code_bytes": [15.5]}, "code_bytes is more than payload_bytes"),
+    ({"confidence_low": [49.0], "confidence_high": [51.0]}, "do not follow from the tables at point u0"),
+    ({"method": "entropic_student", "checkpoint_sha256": ...}, "checkpoint_sha256 is missing at point u0"),
 ]
 
 
@@ -256,3 +261,49 @@ def test_the_example_of_the_entry_route_has_the_layout(repository: Path) -> None
     pixels = load_protocol(document["meta"]["protocol"]).pixels
     for bpp, payload in zip(document["results"]["bpp"], document["results"]["payload_bytes"], strict=True):
         assert payload * 8 / pixels == pytest.approx(bpp)
+
+
+def test_every_point_is_of_the_same_images(folder: Path) -> None:
+    document = _document()
+    document["results"] = {name: values * 2 for name, values in document["results"].items()}
+    document["results"]["unit"] = ["u0", "u1"]
+    _write(folder, document)
+    (folder / "mine.u1.csv").write_text((folder / "mine.u0.csv").read_text().replace("b.png", "z.png"))
+    (item,) = check_submission(folder / "mine.json").items
+    assert item.is_required and "of different images: those of point u1 are not the first one's" in item.what
+
+
+def test_fewer_than_no_bytes_are_refused(folder: Path) -> None:
+    (folder / "mine.u0.csv").write_text("image,payload_bytes,correct\na.png,-10,1\nb.png,40,0\n")
+    (item,) = check_submission(folder / "mine.json").items
+    assert "`a.png` has fewer than 0 payload bytes" in item.to_do and item.is_required
+
+
+def test_an_original_network_of_another_accuracy_contradicts_the_one_that_is_there(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    there = tmp_path_factory.mktemp("there")
+    _write(there, _changed(method="original", unit=["network"], top1=[87.5]))
+    _write(folder, _changed(method="original"))
+    items = check_submission(folder / "mine.json", collect_results([there]).sources).items
+    assert any("the original network reaches 50.0 %" in item.what and "87.5 %" in item.what for item in items)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"code_version": 5},
+        {"network_sha256": ["a"]},
+        {"cut": ["layer4"]},
+        {"supervision": 7},
+        {"bpp": [10**400]},
+        {"versions": "torch"},
+        {"environment": [1]},
+        {"samples": -1},
+    ],
+    ids=str,
+)
+def test_values_of_another_kind_are_findings_and_no_crash(folder: Path, change: dict[str, Any]) -> None:
+    submission = check_submission(_write(folder, _changed(**change)))
+    (name,) = change
+    assert not submission.is_complete and any(name in item.what for item in submission.items)

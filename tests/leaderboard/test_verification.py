@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_board import made_up_result
 
 from sc2_spic_plugin.errors import ConfigError, DataError
 from sc2_spic_plugin.leaderboard import PerImageOverlap, PerImageRow, Point, ResultFile, Source
-from sc2_spic_plugin.leaderboard.results.curve import Origin
+from sc2_spic_plugin.leaderboard.results import Origin, image_table
 from sc2_spic_plugin.leaderboard.results.provenance import collect_versions
 from sc2_spic_plugin.leaderboard.verification import (
     check_exactly,
@@ -140,51 +141,75 @@ def test_a_prediction_interval_covers_one_further_draw_as_often_as_it_says() -> 
         prediction_interval([1.0])
 
 
-def test_several_seeds_judge_accuracy_and_rate_and_those_of_another_file_of_the_curve_count(
+def test_several_seeds_judge_the_committed_figure_by_the_other_seeds_and_the_new_training(
     sources: list[Source],
 ) -> None:
     origin = find_point(sources, "spic/u1@1")
-    accuracies, rates = [85.2, 86.2, 85.0], [60 * 8 / 160**2, 0.021, 0.019]
-    for name, values in (("top1", accuracies), ("bpp", rates)):
-        low, high = prediction_interval(values)
-        for value, holds in ((low, True), (high, True), (high + 0.02, False), (low - 1e-4, False)):
-            retrained = dataclasses.replace(origin.point, **{name: value})
-            check = check_retrained(sources, origin, retrained)
-            assert check.holds == holds, (name, value)
-            assert all("from seeds 0, 1, 2 (t, 2 degrees of freedom)" in line for line in check.lines())
-            assert "86.2 committed" in check.lines()[0] and "0.021 committed" in check.lines()[1], "not their mean"
+    others = {"top1": [85.2, 85.0], "bpp": [60 * 8 / 160**2, 0.019]}
+    for name, value, holds in (
+        ("top1", 85.1, False),
+        ("top1", 84.0, True),
+        ("bpp", 0.0188, False),
+        ("bpp", 0.0175, True),
+    ):
+        low, high = prediction_interval([*others[name], value])
+        assert (low <= getattr(origin.point, name) <= high) == holds
+        check = check_retrained(sources, origin, dataclasses.replace(origin.point, **{name: value}))
+        assert check.holds == holds, (name, value)
+        (said,) = (line for line in check.lines() if not line.endswith(", the same"))
+        assert "from seeds 0, 2 and the new one (t, 2 degrees of freedom)" in said
+        assert ("committed one within" if holds else "committed one OUTSIDE") in said
 
 
-def test_one_seed_judges_accuracy_by_its_bootstrap_interval_and_no_rate(sources: list[Source]) -> None:
-    origin = find_point(sources, "spic/u0")
-    twice = dataclasses.replace(origin.point, bpp=2 * origin.point.bpp, top1=origin.point.confidence_low)
-    check = check_retrained(sources, origin, twice)
-    assert check.holds and "+100.0%; not judged" in check.lines()[1]
-    worse = dataclasses.replace(origin.point, top1=origin.point.confidence_low - 0.1)
-    check = check_retrained(sources, origin, worse)
-    assert not check.holds and "OUTSIDE" in check.lines()[0]
-    bare = dataclasses.replace(origin.point, confidence_low=None, confidence_high=None)
-    with pytest.raises(DataError, match="no bootstrap interval"):
-        check_retrained([], Origin(bare, origin.source._replace(result=dataclasses.replace(
-            origin.source.result, points=[bare]))), worse)  # fmt: skip
+@pytest.mark.parametrize("forged", [{"top1": 95.0}, {"bpp": 0.004}])
+def test_a_forged_figure_has_no_part_in_the_interval_that_judges_it(sources: list[Source], forged: dict) -> None:
+    true = find_point(sources, "spic/u1@1").point
+    points = [dataclasses.replace(p, **forged) if p.key == true.key else p for p in sources[0].result.points]
+    spoilt = [sources[0]._replace(result=dataclasses.replace(sources[0].result, points=points)), *sources[1:]]
+    assert not check_retrained(spoilt, find_point(spoilt, "spic/u1@1"), true).holds
 
 
-def test_seeds_that_agree_say_nothing_of_the_spread(sources: list[Source]) -> None:
+def test_seeds_that_agree_leave_no_room(sources: list[Source]) -> None:
     result = sources[0].result
-    points = [dataclasses.replace(result.points[0], seed=seed) for seed in (0, 1)]
+    points = [dataclasses.replace(result.points[0], seed=seed, top1=70.0 + (seed == 0)) for seed in (0, 1, 2)]
     source = Source(dataclasses.replace(result, points=points), Path("other/spic.json"))
-    near = dataclasses.replace(points[0], top1=points[0].top1 + 0.5)
-    check = check_retrained([source], Origin(points[0], source), near)
-    assert check.holds and "bootstrap" in check.lines()[0]
+    check = check_retrained([source], Origin(points[0], source), points[1])
+    assert not check.holds and "committed one OUTSIDE 70 to 70" in check.lines()[0]
+
+
+@pytest.fixture
+def single(tmp_path: Path) -> Origin:
+    """A point of one seed with its per-image table."""
+    path = made_up_result(tmp_path, "spic", {"u0": (1000.0, 80.0)})
+    result = ResultFile.load(path)
+    return Origin(result.points[0], Source(result, path))
+
+
+def test_one_seed_judges_accuracy_by_its_images_and_verifies_no_other_rate(single: Origin) -> None:
+    point = single.point
+    low, _ = image_table(single).interval()
+    assert check_retrained([single.source], single, point).holds, "it came out again"
+    assert check_retrained([single.source], single, dataclasses.replace(point, top1=low)).holds
+    worse = check_retrained([single.source], single, dataclasses.replace(point, top1=low - 0.1))
+    assert not worse.holds and "retrained one OUTSIDE" in worse.lines()[0]
+    twice = check_retrained([single.source], single, dataclasses.replace(point, bpp=2 * point.bpp))
+    assert not twice.holds and "+100.0%; NOT JUDGED" in twice.lines()[1] and "not verified" in twice.lines()[-1]
+
+
+def test_an_interval_that_the_file_only_claims_judges_nothing(single: Origin) -> None:
+    wide = dataclasses.replace(single.point, confidence_low=0.0, confidence_high=100.0)
+    result = dataclasses.replace(single.source.result, points=[wide])
+    far = dataclasses.replace(wide, top1=wide.top1 - 30)
+    assert not check_retrained([], Origin(wide, single.source._replace(result=result)), far).holds
+    with pytest.raises(DataError, match="no per-image table"):
+        check_retrained([], Origin(wide, Source(result)), far)
 
 
 def test_seeds_so_far_apart_that_nothing_can_lie_outside_verify_nothing(sources: list[Source]) -> None:
     result = sources[0].result
     first = dataclasses.replace(result.points[0], seed=0, top1=20.0, bpp=0.02)
-    points = [first, dataclasses.replace(first, seed=1, top1=40.0, bpp=0.021)]
+    points = [first, dataclasses.replace(first, seed=1, top1=40.0, bpp=0.02)]
     source = Source(dataclasses.replace(result, points=points), Path("other/spic.json"))
-    check = check_retrained([source], Origin(first, source), first)
-    assert check.holds and "not judged: nothing can lie outside" in check.lines()[0]  # the rate is judged
-    unrated = dataclasses.replace(first, bpp=None)
-    check = check_retrained([source], Origin(first, source), unrated)
-    assert not check.holds and "nothing could be judged" in check.lines()[-1]
+    check = check_retrained([source], Origin(first, source), dataclasses.replace(first, top1=60.0))
+    assert not check.holds and "NOT JUDGED: nothing can lie outside" in check.lines()[0]
+    assert "not verified" in check.lines()[-1]

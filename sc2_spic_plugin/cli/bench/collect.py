@@ -80,7 +80,7 @@ def collect_curve(jobs: Sequence[Job]) -> list[Path]:
             else:
                 missing.append(str(table))
             other.unlink(missing_ok=True)  # of before there were several seeds
-    for path in results.glob(f"{files[0].name}@*"):
+    for path in results.glob(f"{glob.escape(files[0].name)}@*"):
         if path not in tables and path not in paths:
             path.unlink()
     if missing:
@@ -90,10 +90,13 @@ def collect_curve(jobs: Sequence[Job]) -> list[Path]:
 
 def _put_aside(out: Path, curve: str) -> list[Path]:
     """Moves the result files of a curve without a point that holds to `replaced`; its points stay where they are."""
-    name = glob.escape(curve)
-    found = [
-        path for ending in (".json", "@*.json", ".*.csv", "@*.csv") for path in (out / RESULTS).glob(name + ending)
-    ]
+    name, results = glob.escape(curve), out / RESULTS
+    files = [path for path in (results / f"{curve}.json", *results.glob(f"{name}@*.json")) if path.is_file()]
+    others = [path.stem for path in results.glob(f"{name}.*.json")]  # curves whose names begin with this one and a dot
+    found = [*files]
+    for file in files:
+        tables = results.glob(f"{glob.escape(file.stem)}.*.csv")
+        found += [path for path in tables if not any(path.name.startswith(f"{other}.") for other in others)]
     if found:
         aside = replaced_place(out, RESULTS)
         aside.mkdir(parents=True)

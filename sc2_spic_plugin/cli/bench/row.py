@@ -123,7 +123,9 @@ def _label(opened: OpenedConfig, original: Path) -> _Row:
     images = [row._replace(payload_bytes=size) for row in read_per_image_csv(per_image_csv_path(original, point.unit))]
     rate = opened.protocol.bits_per_image_pixel(size)
     answers = without_costs(point)
-    return _Row(dataclasses.replace(answers, unit="label", bpp=rate, payload_bytes=size, code_bytes=size), images)
+    # a label is one answer, not five
+    point = dataclasses.replace(answers, unit="label", bpp=rate, payload_bytes=size, code_bytes=size, top5=None)
+    return _Row(point, images)
 
 
 def _codec(opened: OpenedConfig, coded: CodecPoint) -> _Row:

@@ -12,14 +12,24 @@ from .intervals import DeltaInterval, RateInterval, delta_interval, rate_interva
 from .redrawn import Redrawn, redraw
 from .tradeoff import three_way_front
 
-__all__ = ["DEFAULT_AGAINST", "DROPS", "Against", "Comparison", "RateAt", "compare", "compare_all"]
+__all__ = [
+    "DEFAULT_AGAINST",
+    "DROPS",
+    "ORIGINAL_TOLERANCE",
+    "Against",
+    "Comparison",
+    "RateAt",
+    "compare",
+    "compare_all",
+]
 
 DROPS = (1.0, 2.0, 5.0)
 """Percentage points below the original network at which rates are stated."""
 
 DEFAULT_AGAINST = ("spic_l1", "entropic_student", "jpeg")
 
-_TOLERANCE = 5e-3  # percent, between two measurements of one network on the same images
+ORIGINAL_TOLERANCE = 5e-3
+"""Percent, between two measurements of one network on the same images."""
 
 
 class RateAt(NamedTuple):
@@ -202,7 +212,7 @@ def _against(curve: Curve, anchor: Curve, original: float | None, interval: Delt
 def _original(curves: Sequence[Curve]) -> float | None:
     found = [point for curve in curves if curve.meta.method == ORIGINAL_METHOD for point in curve.points]
     values = [point.accuracy for point in found]
-    if values and max(values) - min(values) > _TOLERANCE:
+    if values and max(values) - min(values) > ORIGINAL_TOLERANCE:
         files = sorted({str(o.source.path or o.source.result.name) for point in found for o in point.origins})
         raise DataError(
             f"{' and '.join(files)} contradict each other: the original network reaches {min(values)} % and "

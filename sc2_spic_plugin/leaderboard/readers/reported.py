@@ -104,6 +104,20 @@ class Standing:
                 raise ConfigError(f"the rows cannot stand beside `{result.name}`: {name} {theirs}, not {mine}.")
 
 
+def check_samples(reported: ResultFile, beside: ResultFile) -> None:
+    """Checks that rows are of as many images as the result whose table they are to share.
+
+    Raises:
+        DataError: they are not; a log of larger batches counts these.
+    """
+    mine, theirs = reported.meta.samples, beside.meta.samples
+    if mine is not None and theirs is not None and mine != theirs:
+        raise DataError(
+            f"the files report on {mine} samples, `{beside.name}` on {theirs} images. sc2bench logs one size for each "
+            "batch: test with batches of one image, on all images of the protocol; or leave --beside out."
+        )
+
+
 def as_result(curves: Sequence[ReportedCurve], standing: Standing, name: str | None = None) -> ResultFile:
     """Joins what files of one method report into a result file whose bits are as reported.
 

@@ -65,11 +65,12 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def check_agreement(sources: Sequence[Source]) -> None:
-    """Checks that no point was measured twice with another rate or accuracy.
+    """Checks that no point was measured twice with another rate or accuracy, and that all saw as many images.
 
     Raises:
         DataError: two files disagree; the message names both and says what each has.
     """
+    _check_samples(sources)
     before: dict[Any, tuple[Source, Any]] = {}
     for source in sources:
         meta = source.result.meta
@@ -82,6 +83,22 @@ def check_agreement(sources: Sequence[Source]) -> None:
                     f"`{point.unit}` (seed {point.seed}) is {known.accuracy} % at {known.bpp} bpp in the first and "
                     f"{point.accuracy} % at {point.bpp} bpp in the second. Keep the one that you can measure again."
                 )
+
+
+def _check_samples(sources: Sequence[Source]) -> None:
+    """Refuses measurements on part of the images beside others of their group."""
+    before: dict[Any, Source] = {}
+    for source in sources:
+        meta = source.result.meta
+        if meta.bits != "measured" or meta.samples is None:
+            continue
+        first = before.setdefault(group_of(source.result), source)
+        if meta.samples != first.result.meta.samples:
+            raise DataError(
+                f"{_where(first)} was measured on {first.result.meta.samples} images, {_where(source)} on "
+                f"{meta.samples}: one table compares methods on the same images. Measure the one of fewer again, or "
+                "leave it out."
+            )
 
 
 def _claims_to_be_a_result(path: Path) -> bool:

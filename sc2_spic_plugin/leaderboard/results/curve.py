@@ -153,7 +153,8 @@ def build_curves(sources: Sequence[Source]) -> list[Curve]:
 
     Results of one method, supervision, split and kind of bits are one curve if they have the same name, if each is a
     single operating point, or if they hold the same operating points with other seeds. Otherwise they are curves of
-    their own, told apart by their names. Equal seeds of equal points are never joined.
+    their own, told apart by their names, or by their files where the names are the same. Equal seeds of equal points
+    are never joined, nor are points of one name that were made with different configs.
     """
     alike: dict[Any, list[list[Source]]] = {}
     for source in sorted(sources, key=lambda each: each.result.name):
@@ -166,12 +167,24 @@ def build_curves(sources: Sequence[Source]) -> list[Curve]:
         else:
             home.append(source)
     built = [
-        Curve(members[0].result.meta, members[0].result.name if len(curves) > 1 else None, _points(members))
+        Curve(members[0].result.meta, variant, _points(members))
         for curves in alike.values()
-        for members in curves
+        for members, variant in zip(curves, _variants(curves), strict=True)
         if any(source.result.points for source in members)
     ]
     return sorted(built, key=_order)
+
+
+def _variants(curves: Sequence[Sequence[Source]]) -> list[str | None]:
+    """Returns what tells curves apart that look alike: nothing where there is one, names, files where names agree."""
+    if len(curves) == 1:
+        return [None]
+    names = [members[0].result.name for members in curves]
+    paths = [members[0].path for members in curves]
+    return [
+        name if names.count(name) == 1 or path is None else f"{name} ({path.parent.name}/{path.name})"
+        for name, path in zip(names, paths, strict=True)
+    ]
 
 
 def _order(curve: Curve) -> tuple[object, ...]:
@@ -185,12 +198,23 @@ def _belongs(source: Source, members: Sequence[Source]) -> bool:
     there = {point.key for member in members for point in member.result.points}
     if {(key[0], key[3]) for key in here - there} & {(key[0], key[3]) for key in there}:
         return False
+    configs = _configs([source, *members])
+    if any(len(known) > 1 for known in configs.values()):
+        return False
     units = [{point.unit for point in each.result.points} for each in (source, *members)]
     return (
         source.result.name in {member.result.name for member in members}
         or all(len(each) == 1 for each in units)
         or bool(units[0] & set().union(*units[1:]))
     )
+
+
+def _configs(members: Sequence[Source]) -> dict[str, set[str]]:
+    """Returns the digests of the configs that the points of each name were made with, as far as they are known."""
+    configs: dict[str, set[str]] = {}
+    for point in (point for member in members for point in member.result.points):
+        configs.setdefault(point.unit, set()).update({point.config_sha256} - {None})  # type: ignore[arg-type]
+    return configs
 
 
 def _points(members: Sequence[Source]) -> tuple[CurvePoint, ...]:

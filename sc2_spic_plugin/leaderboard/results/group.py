@@ -45,9 +45,11 @@ def group_of(result: ResultFile) -> Group:
 
 
 def grouped(items: Iterable[tuple[ResultFile, T]]) -> dict[Group, list[T]]:
-    """Sorts things into the groups of their results, the groups by name."""
+    """Sorts things into the groups of their results, the groups by name; results without a point are in none."""
     groups: dict[Group, list[T]] = {}
     for result, item in items:
+        if not result.points:
+            continue
         groups.setdefault(group_of(result), []).append(item)
     return dict(sorted(groups.items(), key=lambda entry: tuple(str(value) for value in entry[0])))
 

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
+from ..statistics import Interval
 from .curve import Origin
 from .curve_tables import CurveTables, curve_tables_path
 from .per_image import ImageRow, per_image_csv_path, read_overlap_csv, read_per_image_csv
 
 __all__ = ["ImageTable", "image_rows", "image_table", "image_table_path", "table_name"]
 
+_CHUNK = 100  # resamples whose weights, one per image, are in memory at a time
 _TOLERANCE = 1e-6  # relative, between a table's mean and the point that was computed from it
 
 
@@ -45,6 +47,9 @@ class ImageTable:
         if repeated is not None:
             raise DataError(f"{path} has `{repeated}` more than once; every image is reported once.")
         self.payload_bytes = np.array([row[1] for row in rows], dtype=np.float64)
+        negative = next((row[0] for row in rows if row[1] < 0), None)
+        if negative is not None:
+            raise DataError(f"{path}: `{negative}` has fewer than 0 payload bytes; measure the point again.")
         self._measured = [
             np.array([row[column] for row in rows], dtype=np.float64) for column in range(2, len(rows[0]))
         ]
@@ -67,6 +72,16 @@ class ImageTable:
     def payload(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Returns the mean payload in bytes over weighted images (R,)."""
         return (weights @ self.payload_bytes) / weights.sum(axis=1)
+
+    def interval(self, resamples: int = 2000, seed: int = 0) -> Interval:
+        """Returns the 95 % percentile bootstrap interval over images of the accuracy in percent."""
+        count, generator, found = len(self.images), np.random.default_rng(seed), []
+        for start in range(0, resamples, _CHUNK):
+            size = min(_CHUNK, resamples - start)
+            weights = generator.multinomial(count, np.full(count, 1 / count), size=size).astype(np.float64)
+            found.append(self.accuracy(weights))
+        low, high = np.quantile(np.concatenate(found), [0.025, 0.975])
+        return Interval(float(low), float(high))
 
     def check(self, origin: Origin, path: Path) -> None:
         """Checks that the table is the point's, and finds out how it counts classes that no mask shows.

@@ -71,6 +71,19 @@ class Meta:
         for name in ("dataset", "protocol", "network", "method"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise DataError(f"meta.{name} must be a non-empty text, got {getattr(self, name)!r}.")
+        for name in ("cut", "supervision", "network_sha256", "protocol_sha256"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, str) or not value):
+                raise DataError(f"meta.{name} must be a text, or null where there is none, got {value!r}.")
+        for name in ("code_version", "date"):
+            if not isinstance(getattr(self, name), str):
+                raise DataError(f"meta.{name} must be a text, got {getattr(self, name)!r}.")
+        for name in ("versions", "environment"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise DataError(f"meta.{name} must be a mapping, got {getattr(self, name)!r}.")
+        samples = self.samples
+        if samples is not None and (isinstance(samples, bool) or not isinstance(samples, int) or samples < 1):
+            raise DataError(f"meta.samples must be a number of images, or null, got {samples!r}.")
         if not isinstance(self.bypassed, bool):
             raise DataError(f"meta.bypassed must be true or false, got {self.bypassed!r}.")
 

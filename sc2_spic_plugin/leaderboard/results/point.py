@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -108,6 +109,8 @@ def _plain(name: str, value: object) -> Value:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, str | int | float | None):
         raise DataError(f"`{name}` must be a number, a text or None, got {value!r}.")
+    if isinstance(value, int) and abs(value) > sys.float_info.max:
+        raise DataError(f"`{name}` has {len(str(value))} digits; no figure is that large.")
     if isinstance(value, float):
         if not math.isfinite(value):
             raise DataError(f"`{name}` is {value}; a value that was not measured is None, a failed one is no point.")

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import DataError
+from ..comparison.comparison import ORIGINAL_TOLERANCE
 from ..readers import FORMATS, detect_format
 from ..results import Origin, ResultFile, Source, check_agreement, group_of, image_table
+from ..styles import ORIGINAL_METHOD
 from .content import content_items
 from .evidence import evidence_items
 from .item import Item
@@ -97,6 +99,8 @@ def _beside(source: Source, board: Sequence[Source]) -> list[Item]:
     except DataError as error:
         items.append(Item("it contradicts a result that is there", str(error)))
     group, groups = group_of(source.result), {group_of(each.result) for each in others}
+    if source.result.meta.method == ORIGINAL_METHOD:
+        items += _other_originals(source, [each for each in others if group_of(each.result) == group])
     if group not in groups:
         nearest = max(groups, key=lambda other: sum(a == b for a, b in zip(group, other, strict=True)))
         pairs = zip(group._fields, group, nearest, strict=True)
@@ -120,6 +124,22 @@ def _beside(source: Source, board: Sequence[Source]) -> list[Item]:
             )
             break
     return items
+
+
+def _other_originals(source: Source, others: Sequence[Source]) -> list[Item]:
+    """Returns where the original network has another accuracy than there."""
+    mine = [point.accuracy for point in source.result.points]
+    return [
+        Item(
+            f"the original network reaches {value} %, in {each.path} {point.accuracy} %",
+            "measure the network with that digest under that protocol",
+        )
+        for each in others
+        if each.result.meta.method == ORIGINAL_METHOD
+        for point in each.result.points
+        for value in mine
+        if abs(value - point.accuracy) > ORIGINAL_TOLERANCE
+    ]
 
 
 def _images(source: Source) -> set[str]:

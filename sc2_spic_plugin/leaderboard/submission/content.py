@@ -1,18 +1,26 @@
 """What a readable result file must say to stand in a table: protocol, network, provenance, figures of each point."""
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..protocol import Protocol, load_protocol, protocol_names
 from ..results import Point, ResultFile
-from ..styles import METHOD_STYLES, UNCODED_METHODS
+from ..styles import METHOD_STYLES, SENT_OUTPUT_METHODS, UNCODED_METHODS
 from .item import Item, listed
 
 __all__ = ["content_items"]
 
 _RATE_TOLERANCE = 1e-6
+_DIGEST = re.compile("[0-9a-f]{64}")
+_SUPERVISIONS = (None, "supervised", "unsupervised")
+_UNTRAINED = frozenset(
+    {*UNCODED_METHODS, *SENT_OUTPUT_METHODS, "feature_fp32", "feature_int8", "jpeg_feature", "webp_feature"}
+    | {"jpeg", "webp", "heic", "bpg", "vtm", "png"}
+)
+"""Methods without weights of their own; those of which nobody knows are asked politely."""
 
 
 class _Needed(NamedTuple):
@@ -73,6 +81,10 @@ def _provenance(result: ResultFile) -> Iterator[Item]:
             "meta.network_sha256 is missing: points of different networks never share a table",
             "write `sc2_spic_plugin.ops.tensors_digest(network.state_dict())` of the original network",
         )
+    elif not _DIGEST.fullmatch(meta.network_sha256):
+        yield Item("meta.network_sha256 is no SHA-256 digest", "write its 64 hexadecimal digits, in lower case")
+    if meta.supervision not in _SUPERVISIONS:
+        yield Item(f"meta.supervision is {meta.supervision!r}", "write `supervised`, `unsupervised` or null")
     if meta.samples is None:
         yield Item("meta.samples is missing", "write how many images are reported")
     if meta.code_version.endswith(".dirty"):
@@ -127,6 +139,19 @@ def _figures(result: ResultFile) -> Iterator[Item]:
 
 
 def _rates(result: ResultFile, protocol: Protocol | None) -> Iterator[Item]:
+    yield from _lacking(
+        result,
+        lambda point: (point.code_bytes or 0.0) > (math.inf if point.payload_bytes is None else point.payload_bytes),
+        "code_bytes is more than payload_bytes",
+        "the payload is code and header: it is never the smaller one",
+    )
+    if result.meta.method not in UNCODED_METHODS:
+        yield from _lacking(
+            result,
+            lambda point: point.payload_bytes == 0,
+            "payload_bytes is 0",
+            "nothing that was sent cannot tell images apart; count what crosses the link",
+        )
     if protocol is None or protocol.pixels is None or protocol.task != result.meta.task:
         return
     pixels = protocol.pixels
@@ -141,10 +166,22 @@ def _rates(result: ResultFile, protocol: Protocol | None) -> Iterator[Item]:
 
 
 def _training(result: ResultFile) -> Iterator[Item]:
-    untold = [point for point in result.points if point.checkpoint_sha256 is None]
-    if untold and result.meta.method.startswith("spic"):
-        units = listed([point.unit for point in untold], len(result.points))
-        yield Item(f"checkpoint_sha256 is missing at {units}", "SHA-256 of the checkpoint that was measured")
+    method = result.meta.method
+    if method not in _UNTRAINED:
+        yield from _lacking(
+            result,
+            lambda point: point.checkpoint_sha256 is None,
+            "checkpoint_sha256 is missing",
+            "SHA-256 of the checkpoint that was measured",
+            method in METHOD_STYLES,
+        )
+    for column in ("config_sha256", "checkpoint_sha256"):
+        yield from _lacking(
+            result,
+            lambda point, column=column: not _DIGEST.fullmatch(getattr(point, column) or "0" * 64),  # type: ignore[misc]
+            f"{column} is no SHA-256 digest",
+            "write its 64 hexadecimal digits, in lower case",
+        )
     yield from _lacking(
         result,
         lambda point: point.checkpoint_sha256 is not None and point.seed is None,

@@ -6,12 +6,16 @@ from pathlib import Path
 
 from ...errors import DataError
 from ...ops import file_digest
-from ..results import Origin, ResultFile, Source, image_table, image_table_path, per_image_csv_path
+from ..results import Origin, Point, ResultFile, Source, image_table, image_table_path, per_image_csv_path
+from ..statistics import Interval
 from ..styles import UNCODED_METHODS
 from .item import Item, listed
 
 __all__ = ["evidence_items"]
 
+_BOOTSTRAP_SLACK = 0.1
+"""Share of its width by which the ends of a bootstrap interval of a thousand draws or more may differ."""
+_ROUNDING = 1e-6
 _CONFIGS = (".yaml", ".yml")
 _CHECKPOINTS = (".pt", ".pth", ".safetensors")
 
@@ -29,7 +33,8 @@ def evidence_items(result: ResultFile, path: Path) -> list[Item]:
 
 def _tables(result: ResultFile, path: Path) -> Iterator[Item]:
     source = Source(result, path)
-    missing, wrong, short = [], [], []
+    missing, wrong, short, other, invented = [], [], [], [], []
+    images: tuple[str, ...] | None = None
     for point in result.points:
         origin = Origin(point, source)
         if image_table_path(origin) is None:
@@ -40,8 +45,15 @@ def _tables(result: ResultFile, path: Path) -> Iterator[Item]:
         except DataError as error:
             wrong.append(str(error))
             continue
-        if table is not None and result.meta.samples not in (None, len(table.images)):
+        if table is None:
+            continue
+        if result.meta.samples not in (None, len(table.images)):
             short.append(f"{point.unit} ({len(table.images)})")
+        images = images or table.images
+        if table.images != images:
+            other.append(point.unit)
+        if not _agrees(point, table.interval()):
+            invented.append(point.unit)
     if missing:
         shape = "image,payload_bytes,correct" if result.meta.metric == "top1" else "counts per class"
         yield Item(
@@ -55,6 +67,26 @@ def _tables(result: ResultFile, path: Path) -> Iterator[Item]:
             f"meta.samples is {result.meta.samples}, tables hold other numbers of images: {', '.join(short)}",
             "report every image of the protocol's report set, once",
         )
+
+    if other:
+        yield Item(
+            f"the tables are of different images: those of {listed(other, len(result.points))} are not the first one's",
+            "report the images of the protocol's report set for every point",
+        )
+    if invented:
+        yield Item(
+            f"confidence_low and _high do not follow from the tables at {listed(invented, len(result.points))}",
+            "bootstrap them over the images of the table (`leaderboard.bootstrap_interval`)",
+        )
+
+
+def _agrees(point: Point, interval: Interval) -> bool:
+    """Whether a point's interval is that of its table, as far as two bootstraps agree."""
+    if point.confidence_low is None or point.confidence_high is None:
+        return True  # said with the figures
+    slack = _BOOTSTRAP_SLACK * (interval.high - interval.low) + _ROUNDING
+    ends = ((point.confidence_low, interval.low), (point.confidence_high, interval.high))
+    return all(abs(mine - found) <= slack for mine, found in ends)
 
 
 def _files(result: ResultFile, path: Path) -> Iterator[Item]:
