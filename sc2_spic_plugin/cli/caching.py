@@ -12,13 +12,11 @@ from ..models import SplitModel
 from ..ops import write_atomic
 from ..training.build import build_config, quiet_hosts, seed_everything
 from ..training.config_store import plan_config_store
-from ..training.store import build_store, gigabytes
+from ..training.store import CONSENT_BYTES, build_store, gigabytes
 from .preparing import checked_device
 from .progress import console, reporter
 
 __all__ = ["cache_features"]
-
-CONSENT_BYTES = 10_000_000_000
 
 
 def cache_features(

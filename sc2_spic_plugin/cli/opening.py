@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..leaderboard import Protocol, load_protocol
 from ..ops import write_atomic
 from ..training.build import BuiltConfig, build_config, quiet_hosts, seed_everything
-from .preparing import about_result, check_protocol, checked_device
+from .preparing import about_result, check_data, check_protocol, checked_device
 
 __all__ = ["OpenedConfig", "open_config"]
 
@@ -70,6 +70,7 @@ def open_config(
     built = build_config(rendered, place, None if named is None else load_protocol(named).task)
     about = about_result(built, path, protocol)
     measured_under = load_protocol(about["protocol"])
+    check_data(built)
     if is_measured:
         check_protocol(built, measured_under)
     return OpenedConfig(path, text, built, about, measured_under)

@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 
+from ..configs.stored import reads_labels
+from ..datasets.flat_folder import NO_LABEL
 from ..errors import CheckpointError, ConfigError, nearest
 from ..leaderboard import Protocol, check_transform
 from ..training.build import BuiltConfig
@@ -13,6 +15,7 @@ from ..training.loop import CHECKPOINT
 
 __all__ = [
     "about_result",
+    "check_data",
     "check_protocol",
     "checked_device",
     "checkpoint_of",
@@ -80,6 +83,61 @@ def check_protocol(built: BuiltConfig, protocol: Protocol) -> None:
                 f"the config selects checkpoints on `{selection}`, protocol {protocol.name} on "
                 f"`{protocol.selection}`; set `val_data_loader.dataset_id`."
             )
+
+
+def check_data(built: BuiltConfig) -> None:
+    """Refuses training, selection and report images that do not go together, before any time is spent on them.
+
+    Raises:
+        ConfigError: images are in two of the three, classes are numbered differently, or a loss reads labels that the
+            images do not have.
+    """
+    test = built.config["test"]["test_data_loader"]["dataset_id"]
+    if not built.config.get("train"):
+        return
+    stages = [stage for key, stage in built.config["train"].items() if key.startswith("stage")] or [
+        built.config["train"]
+    ]
+    supervised = reads_labels(built.config["train"])
+    for stage in stages:
+        train, selection = (stage[name]["dataset_id"] for name in ("train_data_loader", "val_data_loader"))
+        for first, second in ((train, selection), (train, test), (selection, test)):
+            if first != second:
+                _check_apart(first, built.datasets[first], second, built.datasets[second])
+        if not supervised:
+            continue
+        for name in (train, selection):
+            if set(getattr(built.datasets[name], "targets", ())) == {NO_LABEL} and built.task == "classification":
+                raise ConfigError(f"the loss reads labels, `{name}` has none; set its `labelled`, or train without.")
+            _check_classes(name, built.datasets[name], test, built.datasets[test])
+
+
+def _check_apart(first: str, mine: Any, second: str, other: Any) -> None:
+    """Refuses two data sets that share images of one folder."""
+    shared = set(getattr(mine, "ids", ())) & set(getattr(other, "ids", ()))
+    if shared and _folder_of(mine) is not None and _folder_of(mine) == _folder_of(other):
+        raise ConfigError(
+            f"{len(shared)} images are in `{first}` and in `{second}` (`{min(shared)}` for one): train, select and "
+            "report on different images. Both parts of a `HeldOut` need the same `fraction`, `seed` and `labelled`."
+        )
+
+
+def _check_classes(first: str, mine: Any, second: str, other: Any) -> None:
+    """Refuses two data sets that number classes differently."""
+    classes, others = (list(getattr(each, "classes", None) or []) for each in (mine, other))
+    if classes and others and classes != others:
+        different = ", ".join(sorted(set(map(str, classes)) ^ set(map(str, others)))[:5])
+        raise ConfigError(
+            f"`{first}` has {len(classes)} classes, `{second}` {len(others)}, numbered differently"
+            f"{f' (not in both: {different})' if different else ''}: every label after the first difference would mean "
+            "another class. Give both folders the same class folders."
+        )
+
+
+def _folder_of(dataset: Any) -> Path | None:
+    """Returns the folder whose images a data set names by path."""
+    root = getattr(dataset, "root", None) or getattr(getattr(dataset, "dataset", None), "root", None)
+    return None if root is None else Path(str(root)).expanduser().resolve()
 
 
 def checkpoint_of(path: Path, built: BuiltConfig) -> Path:

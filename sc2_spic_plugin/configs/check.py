@@ -27,6 +27,17 @@ _ROLE = (
 )  # fmt: skip
 
 
+_TEST = ("test_data_loader",)
+_OPTIMIZER = (
+    "key", "kwargs", "module_wise_kwargs", "module_wise_configs", "filters_params", "grad_accum_step", "max_grad_norm",
+)  # fmt: skip
+_SCHEDULER = ("key", "kwargs", "scheduling_step")
+_CRITERION = ("key", "args", "kwargs", "func2extract_model_loss")
+_LOSS = ("key", "args", "kwargs")
+_TERM = ("criterion", "criterion_wrapper", "weight")
+_SOURCE = ("is_from_teacher", "module_path", "io", "uses_label")
+
+
 def check_config(text: str) -> list[str]:
     """Returns what is wrong with a config, one sentence each; empty if nothing is.
 
@@ -61,8 +72,11 @@ def _problems(config: dict[str, Any]) -> Iterator[str]:
     stages = {key: value for key, value in train.items() if str(key).startswith("stage")}
     if stages:
         yield from unknown_keys(train, ("log_freq", "epoch_to_update", *stages), "train")
+        for name in (name for name, stage in stages.items() if "epoch_to_update" in stage):
+            yield f"`train.{name}.epoch_to_update` is read by nobody; with stages it stands under `train`."
     for name, stage in (stages or ({"train": train} if train else {})).items():
         yield from _stage(f"train.{name}" if stages else "train", stage, datasets, pairs)
+    yield from unknown_keys(config.get("test") or {}, _TEST, "test")
     loader = (config.get("test") or {}).get("test_data_loader")
     if loader is None:
         yield "`test` needs a `test_data_loader`."
@@ -84,8 +98,13 @@ def _stage(where: str, stage: Mapping[str, Any], datasets: set[str], pairs: bool
     roles = [name for name in ("model", "teacher", "student") if stage.get(name) is not None]
     for name in roles:
         yield from unknown_keys(stage[name], _ROLE, f"{where}.{name}")
+        yield from unknown_keys(
+            stage[name].get("forward_hook") or {}, ("input", "output"), f"{where}.{name}.forward_hook"
+        )
         if "." in ((stage[name].get("forward_hook") or {}).get("output") or []):
             yield f"`{where}.{name}.forward_hook` lists '.', which the hosts keep anyway and cannot hook; remove it."
+    yield from unknown_keys(stage.get("optimizer") or {}, _OPTIMIZER, f"{where}.optimizer")
+    yield from unknown_keys(stage.get("scheduler") or {}, _SCHEDULER, f"{where}.scheduler")
     yield from _losses(where, stage)
 
 
@@ -97,6 +116,7 @@ def _loader(where: str, loader: Mapping[str, Any], datasets: set[str], pairs: bo
         yield f"`{where}` has no `kwargs`; put batch_size and num_workers there, not beside it."
     if loader.get("dataset_id") not in datasets:
         yield f"`{where}.dataset_id` is no data set of this config. {nearest(str(loader.get('dataset_id')), datasets)}"
+    yield from unknown_keys(loader.get("sampler") or {}, ("class_or_func", "kwargs"), f"{where}.sampler")
     if "class_or_func" not in (loader.get("sampler") or {}):
         yield f"`{where}` has no `sampler: {{class_or_func: ...}}`."
     collate = loader.get("collate_fn")
@@ -122,8 +142,16 @@ def _losses(where: str, stage: Mapping[str, Any]) -> Iterator[str]:
     if total.get("key") not in registry.HIGH_LEVEL_LOSS_DICT:
         hint = nearest(str(total.get("key")), registry.HIGH_LEVEL_LOSS_DICT)
         yield f"unknown loss `{total.get('key')}` as {where}.criterion. {hint}"
+    yield from unknown_keys(total, _CRITERION, f"{where}.criterion")
+    if total.get("key") == "WeightedSumLoss":  # which swallows what it does not know
+        known_kwargs = ("sub_terms", "model_term")
+        yield from unknown_keys(total.get("kwargs") or {}, known_kwargs, f"{where}.criterion.kwargs")
     terms = (total.get("kwargs") or {}).get("sub_terms") or {}
     for name, term in terms.items():
+        place = f"the loss term `{name}` in {where}.criterion"
+        yield from unknown_keys(term, _TERM, place)
+        yield from unknown_keys(term.get("criterion") or {}, _LOSS, f"{place}, criterion")
+        yield from unknown_keys(term.get("criterion_wrapper") or {}, _LOSS, f"{place}, criterion_wrapper")
         criterion = term.get("criterion") or {}
         key, kwargs = str(criterion.get("key")), criterion.get("kwargs") or {}
         if key not in known:
@@ -131,7 +159,10 @@ def _losses(where: str, stage: Mapping[str, Any]) -> Iterator[str]:
         if "weight" not in term:
             yield f"the loss term `{name}` in {where}.criterion has no `weight`."
         wrapper = ((term.get("criterion_wrapper") or {}).get("kwargs")) or {}
-        for source in (wrapper.get("input"), wrapper.get("target")):
+        for end in ("input", "target"):
+            source = wrapper.get(end)
+            if isinstance(source, Mapping):
+                yield from unknown_keys(source, _SOURCE, f"{place}, {end}")
             if isinstance(source, Mapping) and "module_path" in source:
                 hooked = teacher if source.get("is_from_teacher") else student
                 yield from _hook(where, name, str(source["module_path"]), hooked)
@@ -169,12 +200,17 @@ def _calls(value: Any, where: str) -> Iterator[str]:
 
 
 def _call(value: Mapping[str, Any], where: str) -> Iterator[str]:
+    yield from unknown_keys(
+        value, (CALL, "key", "init"), f"{where} ({value['key']}); its arguments stand in init.kwargs"
+    )
     module_name, _, attribute = str(value["key"]).rpartition(".")
     try:
         target = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError, ValueError):
         yield f"`{value['key']}` in {where} cannot be imported."
         return
+    if isinstance(value.get("init"), Mapping):
+        yield from unknown_keys(value["init"], ("args", "kwargs"), f"{where}.init")
     kwargs = (value.get("init") or {}).get("kwargs") if isinstance(value.get("init"), Mapping) else None
     if value[CALL] != "import_call" or not kwargs:
         return

@@ -153,7 +153,7 @@ def _replace(root: yaml.Node, path: str, new: yaml.Node) -> None:
     for depth, key in enumerate(keys):
         child = _child(node, key)
         if child is None:
-            if depth == len(keys) - 1 and isinstance(node, yaml.MappingNode):
+            if depth == len(keys) - 1 and isinstance(node, yaml.MappingNode) and not key.startswith("_"):  # an anchor
                 node.value.append((yaml.ScalarNode("tag:yaml.org,2002:str", key), new))
                 return
             raise ConfigError(f"no `{'.'.join(keys[: depth + 1])}` in the config. {nearest(key, _keys(node))}")

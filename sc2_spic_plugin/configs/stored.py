@@ -10,6 +10,8 @@ from .plain import CALL, load_plain
 
 __all__ = ["reads_labels", "reportless_values", "store_part", "store_values"]
 
+_HELPERS = ("num_workers", "persistent_workers", "prefetch_factor", "multiprocessing_context")
+"""Arguments of a loader that say how its worker processes live."""
 _STORE = "sc2_spic_plugin.training.store.FeatureStore"
 
 
@@ -44,8 +46,11 @@ def store_values(text: str, store: Path) -> dict[str, Any]:
                     "one for this config with `sc2-spic cache`."
                 )
             values[f"datasets.{dataset}"] = store_part(store, part)
-            loading = copy.deepcopy(stage[loader].get("kwargs") or {})
-            values[f"{where}.{loader}.kwargs"] = {**loading, "num_workers": 0}  # mapped memory needs no helpers
+            loading = {
+                name: value for name, value in (stage[loader].get("kwargs") or {}).items() if name not in _HELPERS
+            }
+            # mapped memory needs no helpers
+            values[f"{where}.{loader}.kwargs"] = {**copy.deepcopy(loading), "num_workers": 0}
             if stage[loader].get("collate_fn") is not None:
                 values[f"{where}.{loader}.collate_fn"] = None
     return values

@@ -43,7 +43,7 @@ class CheckedImageFolder(ImageFolder):
             DataError: the folder is missing, holds no class folders, or a class folder holds no image.
         """
         folder = check_root(root)
-        if not any(entry.is_dir() for entry in folder.iterdir()):
+        if not any(entry.is_dir() and not entry.name.startswith(".") for entry in folder.iterdir()):
             raise DataError(
                 f"`{folder}` holds no class folders. The layout is `{folder.name}/CLASS/IMAGE`; for images without "
                 "classes use `FlatImageFolder`."
@@ -52,6 +52,12 @@ class CheckedImageFolder(ImageFolder):
             super().__init__(str(folder), transform=transform, target_transform=target_transform, loader=read_image)
         except FileNotFoundError as error:
             raise DataError(f"A class folder of `{folder}` is empty. Fill or remove it. {error}") from error
+
+    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+        """Returns the class folders in order; one whose name starts with a dot (`.ipynb_checkpoints`) is none."""
+        names, _ = super().find_classes(str(directory))
+        classes = [name for name in names if not name.startswith(".")]
+        return classes, {name: index for index, name in enumerate(classes)}
 
     @property
     def ids(self) -> list[str]:

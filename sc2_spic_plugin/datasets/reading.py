@@ -47,6 +47,8 @@ def find_images(root: str | Path, extensions: Sequence[str] = IMAGE_EXTENSIONS) 
     found: list[str] = []
     visited: set[str] = set()
     for folder, folders, files in os.walk(path, followlinks=True):
+        # one order on every disk; a folder that a link leads to is found under its own name
+        folders.sort(key=lambda name: (Path(folder, name).is_symlink(), name))
         real = os.path.realpath(folder)
         folders[:] = [] if real in visited else [name for name in folders if not name.startswith(".")]
         if real not in visited:

@@ -124,7 +124,7 @@ class BottleneckUnit(nn.Module):
                 f"expected symbols (B, {self.latent_channels}, h, w), got {tuple(symbols.shape)}; "
                 "they belong to another unit."
             )
-        return self._deployed(lambda: self.decoder(self.quantizer.dequantize(symbols), size))
+        return self._deployed(lambda: self.decoder(self.quantizer.dequantize(symbols).to(self.weight_dtype), size))
 
     def _deployed(self, compute: Callable[[], Tensor]) -> Tensor:
         """Runs `compute` in eval mode and puts the unit's mode back."""

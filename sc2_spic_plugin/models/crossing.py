@@ -34,7 +34,12 @@ class CrossingPlan:
     def __init__(self, front_end: nn.Module, crossing: Crossing, input_size: Sequence[int]) -> None:
         self.are_sizes = tuple(not isinstance(item, Tensor) for item in crossing)
         shapes = {name: tensor.to("meta") for name, tensor in front_end.named_buffers()}  # shapes alone: no computing
-        result = functional_call(front_end, shapes, (example_input(input_size).to("meta"),))
+        image = example_input(input_size)
+        try:
+            result = functional_call(front_end, shapes, (image.to("meta"),))
+        except (RuntimeError, NotImplementedError):  # it makes a tensor on a device of its own choice
+            with torch.no_grad():
+                result = front_end(image.to(next((each.device for each in front_end.buffers()), image.device)))
         features, *items = result if isinstance(result, tuple) else (result,)
         self.feature_size: tuple[int, int] = (features.shape[2], features.shape[3])
         self.default_sizes: tuple[int, ...] = (*self.feature_size, *self.sizes(items))

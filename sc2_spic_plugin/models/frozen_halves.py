@@ -11,7 +11,7 @@ from ..ops import tensors_digest
 from .arguments import example_input
 from .crossing import CrossingPlan, run_front_end
 from .cut import cut_network
-from .frozen import freeze_network
+from .frozen import freeze_network, frozen_state
 from .halves import Half
 
 __all__ = ["FrozenHalves", "frozen_halves"]
@@ -56,7 +56,7 @@ def frozen_halves(
         CutError: the network cannot be cut there, or not at a feature map.
         ConfigError: a size that is not (channels, height, width).
     """
-    digest = tensors_digest(network.state_dict())
+    digest = tensors_digest(frozen_state(network))
     example = example_input(input_size if proof_size is None else proof_size)
     halves = cut_network(network, cut, example, allow_bypass, outputs)
     if len(halves.feature_size) != 3:

@@ -2,6 +2,14 @@
 
 from .digest import file_digest, tensors_digest
 from .files import write_atomic
+from .labels import VOID_LABEL
 from .rounding import add_uniform_noise, round_straight_through
 
-__all__ = ["add_uniform_noise", "file_digest", "round_straight_through", "tensors_digest", "write_atomic"]
+__all__ = [
+    "VOID_LABEL",
+    "add_uniform_noise",
+    "file_digest",
+    "round_straight_through",
+    "tensors_digest",
+    "write_atomic",
+]

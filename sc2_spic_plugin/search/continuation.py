@@ -11,17 +11,15 @@ from ..training import SpicModel
 from ..training.checkpoint import save_state_checkpoint
 from ..training.loop import CHECKPOINT
 from ..training.resume import SavedState, find_state
+from ..training.selection import UNIT_PARTS
 
-__all__ = ["PARTS", "go_on_with", "of_units"]
-
-PARTS = ("units", "tables", "rate_estimators")
-"""What the state of a bank holds by unit."""
+__all__ = ["go_on_with", "of_units"]
 
 
 def of_units(state: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Returns the state of a bank without the units that are not named."""
-    wanted = tuple(f"{part}.{name}." for part in PARTS for name in names)
-    by_unit = tuple(f"{part}." for part in PARTS)
+    wanted = tuple(f"{part}.{name}." for part in UNIT_PARTS for name in names)
+    by_unit = tuple(f"{part}." for part in UNIT_PARTS)
     return {key: value for key, value in state.items() if key.startswith(wanted) or not key.startswith(by_unit)}
 
 

@@ -51,12 +51,13 @@ def train_generation(job: SearchJob, study: SearchStudy, candidates: Sequence[Ca
             _train(job, study, left, folder, report)
             return
         except TrainingError as error:
+            told = {trial.number for trial in study.trials() if trial.state.is_finished()}
+            left = [each for each in left if each.number not in told]  # some were stopped early
             broken = next((each for each in left if f"unit `{each.name}`" in str(error) or len(left) == 1), None)
             if broken is None:
                 raise
             study.tell_failed(broken, str(error))
-            told = {trial.number for trial in study.trials() if trial.state.is_finished()}
-            left = [each for each in left if each.number not in told]
+            left.remove(broken)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

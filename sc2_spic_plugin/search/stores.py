@@ -15,16 +15,14 @@ from ..ops import write_atomic
 from ..training import SpicModel
 from ..training.build import BuiltConfig, build_config, quiet_hosts, seed_everything
 from ..training.config_store import plan_config_store
-from ..training.store import StorePlan, build_store, gigabytes
+from ..training.store import CONSENT_BYTES, StorePlan, build_store, gigabytes
 from .bank_config import store_text
 from .dimensions import Range
 from .generation import Report
 from .job import SearchJob
 from .space import SearchSpace
 
-__all__ = ["CONSENT_BYTES", "PlannedStore", "build_stores", "plan_stores"]
-
-CONSENT_BYTES = 10_000_000_000
+__all__ = ["PlannedStore", "build_stores", "plan_stores"]
 
 
 class PlannedStore(NamedTuple):

@@ -24,6 +24,21 @@ def build_loader(built: BuiltConfig, config: dict[str, Any], dataset: Any = None
     return build_data_loader(built.datasets[config["dataset_id"]] if dataset is None else dataset, plain, False)
 
 
+def resumable_config(train: dict[str, Any]) -> dict[str, Any]:
+    """Returns a config's `train` with loaders whose workers end with the epoch: their generators survive no stop."""
+
+    def of(stage: dict[str, Any]) -> dict[str, Any]:
+        changed = dict(stage)
+        for name in ("train_data_loader", "val_data_loader"):
+            loader = stage.get(name)
+            if loader and (loader.get("kwargs") or {}).get("persistent_workers"):
+                changed[name] = {**loader, "kwargs": {**loader["kwargs"], "persistent_workers": False}}
+        return changed
+
+    stages = {key: of(value) for key, value in train.items() if key.startswith("stage")}
+    return {**of(train), **stages}
+
+
 def last_stage(built: BuiltConfig) -> dict[str, Any]:
     """Returns the last training stage of a config."""
     stages = sorted((key for key in built.config["train"] if key.startswith("stage")), key=lambda key: int(key[5:]))

@@ -14,11 +14,13 @@ from torch.utils.data import default_collate
 
 from ..errors import ConfigError, DataError, SpicError, TrainingError
 from ..models import SplitModel
+from ..ops import VOID_LABEL
 from ..ops.ranks import barrier, from_first, gathered, is_first, sum_in_place
 from .batches import DataWait, to_device
 from .build import BuiltConfig
 from .checkpoint import load_model_checkpoint
 from .distributed import draw_apart, enter_stage, share_of_batch, sums_as_means, weighted_by_share
+from .loading import resumable_config
 from .resume import (
     Position,
     SavedState,
@@ -85,7 +87,7 @@ def train(
     networks = [network for network in (built.model, built.teacher) if network is not None]
     for network in networks:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster, bf16 above all
-    args = (built.datasets, train_config, device, None, False, 1)
+    args = (built.datasets, resumable_config(train_config), device, None, False, 1)
     try:
         box = (
             get_training_box(built.model, *args)
@@ -154,7 +156,8 @@ def train(
         if taker.optimizer is not box.optimizer:
             taker = build_step(box, built.model)
         if epoch == epoch_to_update and not now.updated:
-            built.model.update()  # type: ignore[operator]
+            if not isinstance(built.model, SplitModel):  # whose tables are counted once all is trained
+                built.model.update()  # type: ignore[operator]
             now.updated = True
         label = f"epoch {epoch + 1}/{box.num_epochs}"
         if restart is None:
@@ -277,6 +280,8 @@ def _held_out_values(taker: HostStep | BankStep, box: Any, model: nn.Module, pre
         batch, targets = to_device(batch, box.device), to_device(targets, box.device)
         with _autocast(box.device, precision), sums_as_means(box.criterion, len(targets)):
             values = taker.values(batch, targets, None)
+        if _is_void(targets) and any(math.isnan(float(value)) for value in values.values()):
+            continue  # a mean over no labelled pixel
         found.append(({name: float(value) for name, value in values.items()}, len(targets)))
     if isinstance(model, SplitModel):
         model.bottleneck_updated = was_updated
@@ -286,5 +291,13 @@ def _held_out_values(taker: HostStep | BankStep, box: Any, model: nn.Module, pre
             totals[name] += mean * images
         count += images
     if count == 0:
-        raise DataError("there is no image to select a checkpoint with; check the data set of `val_data_loader`.")
+        raise DataError(
+            "there is no image, or none with a labelled pixel, to select a checkpoint with; check the data set of "
+            "`val_data_loader`."
+        )
     return {name: total / count for name, total in totals.items()}
+
+
+def _is_void(targets: Any) -> bool:
+    """Whether targets are masks without a labelled pixel."""
+    return isinstance(targets, Tensor) and targets.dim() > 1 and bool((targets == VOID_LABEL).all())

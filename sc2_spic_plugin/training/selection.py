@@ -11,7 +11,8 @@ from .checkpoint import save_state_checkpoint
 
 __all__ = ["Selection"]
 
-_PARTS = ("units", "tables", "rate_estimators")
+UNIT_PARTS = ("units", "tables", "rate_estimators")
+"""What the state of a bank holds by unit."""
 
 
 class Selection:
@@ -44,7 +45,7 @@ class Selection:
         self.best.update({name: values[name] for name in improved})
         state = self.model.state_dict()
         if self.names != ("",):
-            prefixes = tuple(f"{part}.{name}." for name in improved for part in _PARTS)
+            prefixes = tuple(f"{part}.{name}." for name in improved for part in UNIT_PARTS)
             fresh = {key: value.detach().cpu().clone() for key, value in state.items() if key.startswith(prefixes)}
             self._kept = {key: fresh.get(key, self._kept.get(key, value)) for key, value in state.items()}
             state = self._kept

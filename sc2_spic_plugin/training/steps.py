@@ -45,7 +45,7 @@ class HostStep:
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Returns the loss, twice: as a value, and for `take`; times `share`, of this process in the global batch."""
         loss = _part_of(self.box.forward_process(batch, targets, supplement), share)
-        return {"": loss.detach()}, loss
+        return {"": loss.detach().clone()}, loss  # the host divides it in place where steps are accumulated
 
     def take(self, loss: Tensor, updated: bool) -> None:
         """Takes the step. `updated`: the entropy model is fixed, so that its quantiles are not fitted any more."""

@@ -217,7 +217,8 @@ class SpicModel(SplitModel):
 
     def run_behind(self, features_hat: Tensor, crossing: Crossing) -> Any:
         """Returns the network's output from decoded features."""
-        output = self.run_back_end(features_hat, crossing)
+        copied = self.auxiliary_end is not None and self.clones_features  # the back-end overwrites what it is given
+        output = self.run_back_end(features_hat.clone() if copied else features_hat, crossing)
         if self.auxiliary_end is not None:  # held-out values of the loss need it too; decoded bytes never do
             return {**output, **self.auxiliary_end(features_hat, *crossing)}
         return output

@@ -109,3 +109,10 @@ def test_ten_gigabytes_need_consent(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_model_without_a_cut_has_no_store(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not cut anywhere"):
         cache_features("smoke/network.yaml", tmp_path / "store")
+
+
+def test_what_tells_how_workers_live_goes_with_the_workers(store: Path) -> None:
+    workers = {"batch_size": 4, "num_workers": 2, "persistent_workers": True, "prefetch_factor": 2}
+    text = render_config(text_of("smoke/spic_unsupervised.yaml"), {"train.stage1.train_data_loader.kwargs": workers})
+    values = store_values(text, store)
+    assert values["train.stage1.train_data_loader.kwargs"] == {"batch_size": 4, "num_workers": 0}

@@ -61,6 +61,7 @@ def test_rendering_nothing_changes_nothing() -> None:
         ("deep.lst.1", r"no `deep\.lst` in the config\. Did you mean `list`"),
         ("deep.list.7", r"no `deep\.list\.7`"),
         ("size.x", r"no `size\.x`"),
+        ("deep._lisst", r"no `deep\._lisst` in the config"),
     ],
 )
 def test_a_path_that_leads_nowhere_is_refused_with_the_nearest_name(path: str, message: str) -> None:
@@ -114,6 +115,19 @@ WRONG = {
     "unknown argument": (
         {"datasets.synthetic/val.init.kwargs.samples": 3}, "unknown key `samples`.*Did you mean `samples_per_class`"
     ),
+    "unknown term key": ({f"{TERMS}.rate.wieght": 9}, "`wieght` in the loss term `rate`.*Did you mean `weight`"),
+    "unknown loss key": ({f"{TERMS}.rate.criterion.kwarg": {}}, "unknown key `kwarg`.*Did you mean `kwargs`"),
+    "unknown wrapper": ({f"{TERMS}.rate.criterion_wraper": {}}, "Did you mean `criterion_wrapper`"),
+    "unknown terms": ({f"{STAGE}.criterion.kwargs.sub_termz": {}}, "Did you mean `sub_terms`"),
+    "unknown criterion key": ({f"{STAGE}.criterion.weight": 2}, "unknown key `weight` in train.stage1.criterion"),
+    "unknown optimizer key": ({f"{STAGE}.optimizer.max_grad_nrom": 1.0}, "Did you mean `max_grad_norm`"),
+    "unknown scheduler key": ({f"{STAGE}.scheduler": {"key": "StepLR", "kwarg": {}}}, "Did you mean `kwargs`"),
+    "unknown hook": ({f"{STAGE}.model.forward_hook.outputs": ["rate"]}, "Did you mean `output`"),
+    "unknown sampler key": ({f"{STAGE}.train_data_loader.sampler.kwarg": {}}, "Did you mean `kwargs`"),
+    "an update nobody reads": ({f"{STAGE}.epoch_to_update": 2}, "stands under `train`"),
+    "unknown test key": ({"test.test_data_loaders": {}}, "Did you mean `test_data_loader`"),
+    "argument beside init": ({"datasets.synthetic/val.root": "x"}, "unknown key `root`.*stand in init.kwargs"),
+    "unknown init key": ({"datasets.synthetic/val.init.kwarg": {}}, "Did you mean `kwargs`"),
     "no test": ({"test": {}}, "`test` needs a `test_data_loader`"),
     "no model": ({"models": {"teacher_model": {"key": "resnet18"}}}, "`models` needs `model`"),
     "no destination": ({"models.model": {"key": "resnet18", "kwargs": {}}}, "needs a `dst_ckpt`"),

@@ -97,3 +97,18 @@ def test_a_checked_folder_refuses_a_flat_layout_and_an_empty_class(make_folder):
     (root.parent / "classes" / "dog").mkdir()
     with pytest.raises(DataError, match=r"is empty.*dog"):
         CheckedImageFolder(root.parent / "classes")
+
+
+def test_a_hidden_folder_is_no_class_and_shifts_none(tmp_path) -> None:
+    for name in (".ipynb_checkpoints", "cat", "dog"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / name / "a.png")
+    data = CheckedImageFolder(tmp_path)
+    assert data.classes == ["cat", "dog"] and data.targets == [0, 1] and data.ids == ["cat/a.png", "dog/a.png"]
+
+
+def test_a_folder_reached_twice_has_its_own_name_on_every_disk(tmp_path, monkeypatch) -> None:
+    (tmp_path / "real").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "real" / "a.png")
+    (tmp_path / "alias").symlink_to(tmp_path / "real")
+    assert FlatImageFolder(tmp_path).ids == ["real/a.png"]

@@ -10,7 +10,7 @@ from tiny_parts import UNIT, assert_same, make_images, make_network, make_split,
 from torch import Tensor, nn
 
 from sc2_spic_plugin.errors import BitstreamError, CheckpointError, ConfigError, CutError, TableError
-from sc2_spic_plugin.models import SplitModel
+from sc2_spic_plugin.models import SplitModel, freeze_network
 from sc2_spic_plugin.training import spic_classifier
 
 SIZES = [(32, 32), (80, 48), (33, 47), (200, 200)]
@@ -297,3 +297,38 @@ def test_a_classifier_needs_cut_and_unit(missing: str) -> None:
         spic_classifier({"key": "ResNet"}, **arguments)
     with pytest.raises(ConfigError, match="at least one unit"):
         SplitModel(make_network(), "layer3", {})
+
+
+def test_a_network_frozen_beforehand_has_its_own_digest() -> None:
+    digests = set()
+    for seed in (0, 1):
+        network = make_network(seed)
+        before = SplitModel(make_network(seed), "layer2", {"unit": UNIT}, input_size=(3, 32, 32)).network_digest
+        freeze_network(network)
+        after = SplitModel(network, "layer2", {"unit": UNIT}, input_size=(3, 32, 32)).network_digest
+        assert bytes(before.tolist()) == bytes(after.tolist())
+        digests.add(bytes(after.tolist()))
+    assert len(digests) == 2
+
+
+def test_a_front_end_that_makes_a_tensor_of_its_own_is_split() -> None:
+    class Tilted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.head = nn.Conv2d(3, 8, 3, 2, 1), nn.Linear(8, 5)
+
+        def forward(self, image: Tensor) -> Tensor:
+            image = image + torch.linspace(0, 1, image.shape[3])
+            return self.head(torch.relu(self.first(image)).mean((2, 3)))
+
+    model = SplitModel(Tilted().eval(), "first", {"unit": {"latent_channels": 4}}, input_size=(3, 32, 32))
+    assert model.default_sizes[:2] == (16, 16)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_model_in_another_precision_decodes_what_it_encodes(dtype: torch.dtype) -> None:
+    model = make_split()
+    observe(model, make_images(8))
+    model.update()
+    model = model.eval().to(dtype)
+    assert model.decode(**model.encode(make_images(2).to(dtype))).shape == (2, 8)

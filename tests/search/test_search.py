@@ -150,6 +150,22 @@ def test_a_candidate_that_cannot_be_trained_costs_the_others_nothing(
     assert row["outcome"] == "failed" and "is nan" in row["reason"] and row["bpp"] == ""
 
 
+def test_a_candidate_that_early_stopping_left_alone_may_fail_too(
+    make_job: Any, one_cut: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(space=one_cut, trials=2, candidates=2)
+    train = generation.train
+
+    def failing(built: Any, folder: Path, *arguments: Any, **options: Any) -> Any:
+        if folder.name == "rest":
+            raise TrainingError("the loss is nan in epoch 2/3, step 1")  # of one unit, which nobody has to name
+        return train(built, folder, *arguments, **options)
+
+    monkeypatch.setattr(generation, "train", failing)
+    monkeypatch.setattr(generation, "clearly_beaten", lambda looked, _rule: set(list(looked)[1:]))
+    assert run_search(job).summary.startswith("2 candidates: 0 measured, 1 stopped early, 1 failed")
+
+
 def test_a_search_does_not_begin_over_another_one(finished: SearchJob) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.out.rglob("*") if path.is_file()}
     with pytest.raises(ConfigError, match="pass --resume"):

@@ -30,6 +30,7 @@ from sc2_spic_plugin.training.build import BuiltConfig, seed_everything
 from sc2_spic_plugin.training.calibrate import calibrate
 from sc2_spic_plugin.training.checkpoint import load_model_checkpoint, save_model_checkpoint
 from sc2_spic_plugin.training.distributed import sums_as_means
+from sc2_spic_plugin.training.loading import resumable_config
 from sc2_spic_plugin.training.loop import train
 
 DEVICE = torch.device("cpu")
@@ -177,6 +178,22 @@ def test_selection_needs_no_real_bytes_even_after_an_early_update(tmp_path: Path
     assert run.model.bottleneck_updated
 
 
+def test_an_update_within_the_training_waits_for_the_tables_of_a_split_model(tmp_path: Path) -> None:
+    run = built({"epoch_to_update": 0, "stage1": supervised_stage()})
+    run.model.observes = False
+    train(run, tmp_path)
+    assert (tmp_path / "checkpoint.pt").is_file()
+
+
+def test_workers_do_not_outlive_an_epoch_for_no_stop_could_keep_their_generators() -> None:
+    config = {"stage1": {**supervised_stage(), "num_epochs": 1}, "log_freq": 5}
+    config["stage1"]["train_data_loader"]["kwargs"].update(num_workers=2, persistent_workers=True)
+    changed = resumable_config(config)
+    assert changed["stage1"]["train_data_loader"]["kwargs"]["persistent_workers"] is False
+    assert config["stage1"]["train_data_loader"]["kwargs"]["persistent_workers"] is True
+    assert changed["log_freq"] == 5 and changed["stage1"]["val_data_loader"] is config["stage1"]["val_data_loader"]
+
+
 def test_a_config_without_training_and_a_selection_without_images_are_refused(tmp_path: Path) -> None:
     run = built()
     run.config["train"] = None
@@ -191,7 +208,7 @@ def test_a_config_without_training_and_a_selection_without_images_are_refused(tm
     config = supervised_stage()
     config["val_data_loader"] = loader("held_out", batch_size=50)
     config["val_data_loader"]["kwargs"]["drop_last"] = True
-    with pytest.raises(DataError, match="no image to select"):
+    with pytest.raises(DataError, match="no image, or none with a labelled pixel, to select"):
         train(built(config), tmp_path)
 
 
@@ -252,6 +269,20 @@ def test_a_segmentation_model_of_the_host_learns_with_its_auxiliary_loss_until_i
     before = kept.quantiles.detach().clone()
     train(again, tmp_path / "two")
     assert torch.equal(kept.quantiles, before)
+
+
+def test_selection_images_without_a_labelled_pixel_say_nothing_and_stop_nothing(tmp_path: Path) -> None:
+    class HalfVoid(TinyPairs):
+        def __getitem__(self, index: int) -> Any:
+            image, mask = super().__getitem__(index)
+            return image, torch.full_like(mask, 255) if index % 2 else mask
+
+    config = segmentation_stage()
+    config["val_data_loader"]["kwargs"]["batch_size"] = 1
+    run = segmentation_run(config, compresses=False)
+    run.datasets["held_out"] = HalfVoid(((32, 32),) * 4)
+    train(run, tmp_path)
+    assert (tmp_path / "checkpoint.pt").is_file()
 
 
 def test_the_original_network_of_a_segmentation_is_trained_like_any_other(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_parts import TinyImages, assert_same, make_network, make_student, supervised_stage, unsupervised_stage
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision.datasets import ImageFolder
 
+from sc2_spic_plugin.datasets import PairFolder
 from sc2_spic_plugin.errors import CheckpointError, ConfigError, DataError
 from sc2_spic_plugin.training import SpicModel
 from sc2_spic_plugin.training.build import BuiltConfig, seed_everything
@@ -269,3 +270,24 @@ def test_a_folder_of_torchvision_is_known_by_its_files(tmp_path: Path) -> None:
         pixels.save(tmp_path / folder / "class" / name)
         digests.add(_data_digest(ImageFolder(str(tmp_path / folder))))
     assert len(digests) == 3
+
+
+def test_pairs_are_known_by_their_images_and_masks(tmp_path: Path) -> None:
+    digests = []
+    for changed in (None, "images", "masks"):
+        for part in ("images", "masks"):
+            (tmp_path / part).mkdir(exist_ok=True)
+            noisy = Image.effect_noise((8, 8), 60).point(lambda value: value % 2)
+            (noisy if part == changed else Image.new("L", (8, 8))).save(tmp_path / part / "a.png")
+        pairs = PairFolder(tmp_path, classes=["x", "y"])
+        digests.append(_data_digest(pairs))
+        assert _data_digest(Subset(pairs, [0])) == digests[-1]
+    assert len(set(digests)) == 3
+
+
+def test_outputs_of_the_original_beyond_half_precision_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"`original\.output` do not fit half precision"):
+        building._write(
+            tmp_path / "x", {"features": torch.zeros(1), "original.output": torch.tensor([1e9]).half()}, tmp_path
+        )
+    assert not list(tmp_path.iterdir())

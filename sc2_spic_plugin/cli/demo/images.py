@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ...datasets import IMAGE_EXTENSIONS
+from ...datasets import IMAGE_EXTENSIONS, CheckedImageFolder
 from ...errors import DataError
 
 __all__ = ["ClassFolder", "DemoImages"]
@@ -62,7 +62,7 @@ class ClassFolder(DemoImages):
         return {
             "datasets.imagenette/train._root": str(self.folder),
             "result.dataset": self.folder.name,
-            f"{network_path}.kwargs.num_classes": sum(entry.is_dir() for entry in (self.folder / "train").iterdir()),
+            f"{network_path}.kwargs.num_classes": len(CheckedImageFolder(self.folder / "train").classes),
         }
 
     def train_images(self) -> int:

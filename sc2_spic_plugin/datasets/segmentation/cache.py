@@ -10,19 +10,13 @@ from typing import Any
 
 from ...ops import write_atomic
 
-__all__ = ["cache_folder", "cached_ids", "file_digest"]
+__all__ = ["cache_folder", "cached_ids"]
 
 
 def cache_folder() -> Path:
     """Returns the folder for what can be computed again: `sc2_spic_plugin` in XDG_CACHE_HOME, or in `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "sc2_spic_plugin"
-
-
-def file_digest(path: Path) -> str:
-    """Returns the SHA-256 (hex) of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def cached_ids(

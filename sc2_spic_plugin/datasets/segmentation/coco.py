@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from ...errors import ConfigError, DataError, nearest
+from ...ops import file_digest
 from ...ops.pictures import read_image
 from ..reading import check_root
-from .cache import cached_ids, file_digest
+from .cache import cached_ids
 from .coco_masks import CATEGORY_IDS, class_of_category, draw_mask, import_pycocotools
 from .pair_dataset import PairDataset, PairTransform
 from .voc import VOC_CLASSES
@@ -109,6 +110,10 @@ class CocoSegmentation(PairDataset):
             DataError: the file cannot be read.
         """
         return read_image(self._images / self.ids[index])
+
+    def files(self, index: int) -> list[Path]:
+        """Returns the image's file; all masks are in one, the annotations."""
+        return [self._images / self.ids[index]]
 
     def mask(self, index: int) -> Image.Image:
         """Returns one mask (mode L) of class indices; COCO knows no void pixels."""

@@ -18,6 +18,10 @@ class FilePairs(PairDataset):
     _masks: list[Path]
     _labels: LabelMap
 
+    def files(self, index: int) -> list[Path]:
+        """Returns the files of one pair, image first."""
+        return [self._images[index], *self._masks[index : index + 1]]
+
     def image(self, index: int) -> Image.Image:
         """Returns one image (RGB).
 

@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ...errors import ConfigError, DataError
+from ...ops import VOID_LABEL
 
 __all__ = ["VOID_LABEL", "LabelMap", "index_mask", "read_mask", "void_mask"]
-
-VOID_LABEL = 255
-"""The label of pixels that count in no loss and no score: borders, unknown things, images without a mask."""
 
 
 def void_mask(image: Image.Image) -> Image.Image:

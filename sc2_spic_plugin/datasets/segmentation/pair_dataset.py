@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -72,6 +73,10 @@ class PairDataset(Dataset, ABC):
     def __len__(self) -> int:
         """Returns the number of pairs."""
         return len(self.ids)
+
+    def files(self, index: int) -> list[Path]:
+        """Returns the files of one pair, image first; none where pairs are not made from files."""
+        return []
 
     def item(self, index: int, labelled: bool | None = None) -> tuple[Any, Any]:
         """Returns what the transforms make of a pair; arguments and errors as those of `pair`."""

@@ -5,13 +5,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...ops import VOID_LABEL
 from .camera import photograph
 from .fields import Field, pixel_grid, smooth_noise
 from .painting import muted_colour, paint, twig
 from .silhouettes import Placement, silhouette
 from .textures import texture
 
-__all__ = ["BODIES", "STUFF", "VOID", "render_scene"]
+__all__ = ["BODIES", "STUFF", "render_scene"]
 
 STUFF = ("backdrop", "ground")
 """The classes that every scene has: labels 0 and 1."""
@@ -30,8 +31,6 @@ BODIES: dict[str, tuple[str, str]] = {
 }
 """Outline and texture of the bodies, labels 2 and on: five outlines, then the same outlines with another texture."""
 
-VOID = 255
-"""The label of the bodies' borders and of twigs before the camera."""
 
 _GROUND_TEXTURES = ("veined", "grained", "rippled")
 
@@ -84,7 +83,7 @@ def render_scene(
     if rng.random() < 0.25:
         coverage, brightness = twig(rng, side)
         scene = paint(scene, coverage, muted_colour(rng), brightness)
-        mask[coverage > 0.02] = VOID
+        mask[coverage > 0.02] = VOID_LABEL
     picture = photograph(rng, scene * (1.0 + rng.uniform(0.0, 0.12) * smooth_noise(rng, side, 3)))
     rows, columns = slice(frame.top, frame.top + height), slice(frame.left, frame.left + width)
     return np.ascontiguousarray(picture[rows, columns]), np.ascontiguousarray(mask[rows, columns])
@@ -171,7 +170,7 @@ def _stand(
     scene[:, *seen] *= 1.0 - darkness * coverage[part]
     seen, part = _overlap(frame.side, side, left, top)
     scene[:, *seen] = paint(scene[:, *seen], coverage[part], colour, shading[part])
-    label = np.where(coverage[part] > 0.98, body.label, VOID)
+    label = np.where(coverage[part] > 0.98, body.label, VOID_LABEL)
     mask[seen] = np.where(coverage[part] > 0.02, label, mask[seen])
     return scene
 

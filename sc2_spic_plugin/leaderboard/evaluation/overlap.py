@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import DataError
+from ...ops import VOID_LABEL
 from ..statistics import Interval, resampled_sums
 
-__all__ = ["VOID", "ClassOverlaps", "count_overlaps"]
-
-VOID = 255
-"""Label of mask pixels that count for nothing."""
+__all__ = ["ClassOverlaps", "count_overlaps"]
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def _ratio(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
     return np.divide(part, whole, out=np.zeros(part.shape, dtype=np.float64), where=whole > 0)
 
 
-def count_overlaps(prediction: Tensor, target: Tensor, classes: int, void: int = VOID) -> ClassOverlaps:
+def count_overlaps(prediction: Tensor, target: Tensor, classes: int, void: int = VOID_LABEL) -> ClassOverlaps:
     """Counts the pixels of a batch.
 
     Args:

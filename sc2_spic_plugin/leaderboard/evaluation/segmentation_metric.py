@@ -8,9 +8,10 @@ from torch import Tensor
 
 from ...analyzers import ImageSizes
 from ...errors import DataError
+from ...ops import VOID_LABEL
 from ..results import PerImageOverlap
 from .metric import Evaluation, check_output
-from .overlap import VOID, ClassOverlaps, count_overlaps
+from .overlap import ClassOverlaps, count_overlaps
 
 __all__ = ["SegmentationEvaluation", "SegmentationMetric"]
 
@@ -58,7 +59,7 @@ class SegmentationMetric:
         void: label of pixels that do not count, those added to make a batch among them.
     """
 
-    def __init__(self, classes: Sequence[str] = (), absent_classes: str = "error", void: int = VOID) -> None:
+    def __init__(self, classes: Sequence[str] = (), absent_classes: str = "error", void: int = VOID_LABEL) -> None:
         self.classes, self.absent_classes, self.void = list(classes), absent_classes, void
         self.parts: list[ClassOverlaps] = []
 

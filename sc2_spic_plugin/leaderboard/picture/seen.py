@@ -10,10 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import ConfigError
+from ...ops import VOID_LABEL
 
 __all__ = ["network_input", "visible_image"]
-
-_VOID = 255
 
 
 def network_input(dataset: Any, picture: Image.Image) -> Tensor:
@@ -31,7 +30,7 @@ def network_input(dataset: Any, picture: Image.Image) -> Tensor:
     if transform is not None:
         tensor = transform(picture)
     elif joint is not None:
-        tensor, _ = joint(picture, Image.new("L", picture.size, _VOID))
+        tensor, _ = joint(picture, Image.new("L", picture.size, VOID_LABEL))
     if not isinstance(tensor, Tensor) or tensor.dim() != 3:
         raise ConfigError("the report data set of this config makes no tensors; its transform must end in them.")
     return tensor

@@ -1,7 +1,17 @@
 """The feature store: front-end outputs of augmented views of the training images, computed once and kept on disk."""
 
-from .building import StorePlan, build_store, gigabytes, plan_store, subset
+from .building import CONSENT_BYTES, StorePlan, build_store, gigabytes, plan_store, subset
 from .description import Part, StoreDescription
 from .reading import FeatureStore
 
-__all__ = ["FeatureStore", "Part", "StoreDescription", "StorePlan", "build_store", "gigabytes", "plan_store", "subset"]
+__all__ = [
+    "CONSENT_BYTES",
+    "FeatureStore",
+    "Part",
+    "StoreDescription",
+    "StorePlan",
+    "build_store",
+    "gigabytes",
+    "plan_store",
+    "subset",
+]

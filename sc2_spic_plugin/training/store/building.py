@@ -20,8 +20,10 @@ from ..build import seed_everything
 from ..student import SpicModel
 from .description import CALIBRATION, DESCRIPTION, TRAIN, Part, StoreDescription, described_dataset, shard_path
 
-__all__ = ["StorePlan", "build_store", "gigabytes", "plan_store", "subset"]
+__all__ = ["CONSENT_BYTES", "StorePlan", "build_store", "gigabytes", "plan_store", "subset"]
 
+CONSENT_BYTES = 10_000_000_000
+"""A store or a search's stores of more than that are built only where somebody said so."""
 SHARD_BYTES = 64 << 20
 _BATCH = 64
 
@@ -172,8 +174,11 @@ def build_store(
 def _write(path: Path, tensors: dict[str, Tensor], folder: Path) -> None:
     from safetensors.torch import save
 
-    if not bool(torch.isfinite(tensors["features"]).all()):
-        raise DataError("some features do not fit half precision; this network cannot be stored: train from images.")
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise DataError(
+                f"some values of `{name}` do not fit half precision; this network cannot be stored: train from images."
+            )
     try:
         write_atomic(path, save(tensors))
     except OSError as error:
@@ -251,14 +256,22 @@ def _data_digest(dataset: Any) -> str:
         dataset = dataset.dataset
     root = getattr(dataset, "root", None) or getattr(getattr(dataset, "dataset", None), "root", None)
     samples = getattr(dataset, "samples", ()) if root is not None else ()  # of a folder of torchvision's
-    files = [Path(path).relative_to(str(root)).as_posix() for path, _ in samples]
-    ids = list(getattr(dataset, "ids", None) or files or range(len(dataset)))
+    names = [Path(path).relative_to(str(root)).as_posix() for path, _ in samples]
+    ids = list(getattr(dataset, "ids", None) or names or range(len(dataset)))
     digest = hashlib.sha256(str(len(ids)).encode())
-    for name in ids if chosen is None else [ids[index] for index in chosen]:
-        path = None if root is None else Path(root) / str(name)
-        size = path.stat().st_size if path is not None and path.is_file() else ""
-        digest.update(f"|{name}|{size}".encode())
+    for index in range(len(ids)) if chosen is None else chosen:
+        files = _pair_files(dataset, index) or ([] if root is None else [Path(root) / str(ids[index])])
+        sizes = ",".join(str(path.stat().st_size) for path in files if path.is_file())
+        digest.update(f"|{ids[index]}|{sizes}".encode())
     return digest.hexdigest()
+
+
+def _pair_files(dataset: Any, index: int) -> list[Path]:
+    """Returns the files of an image and its mask; none for a data set of another kind."""
+    if hasattr(dataset, "files"):
+        return list(dataset.files(index))
+    inner, indices = getattr(dataset, "dataset", None), getattr(dataset, "indices", None)  # of a held out part
+    return [] if inner is None or indices is None else _pair_files(inner, indices[index])
 
 
 def subset(dataset: Any, images: int | None, seed: int = 0) -> Any:
