@@ -156,7 +156,7 @@ def train(
         if taker.optimizer is not box.optimizer:
             taker = build_step(box, built.model)
         if epoch == epoch_to_update and not now.updated:
-            if not isinstance(built.model, SplitModel):  # whose tables are counted once all is trained
+            if getattr(built.model, "observes", True):  # else its tables are counted once all is trained
                 built.model.update()  # type: ignore[operator]
             now.updated = True
         label = f"epoch {epoch + 1}/{box.num_epochs}"

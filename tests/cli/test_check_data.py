@@ -18,8 +18,8 @@ SUPERVISED = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two classes of twenty images in `train`, of two in `val`."""
-    for part, count in (("train", 20), ("val", 2)):
+    """Two classes of sixty images in `train`, of two in `val`."""
+    for part, count in (("train", 60), ("val", 2)):
         for name in ("ant", "bee"):
             (tmp_path / part / name).mkdir(parents=True)
             for number in range(count):

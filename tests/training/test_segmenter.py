@@ -117,6 +117,17 @@ def test_the_auxiliary_head_is_there_for_the_loss_and_gone_from_decoded_output()
     ]
 
 
+def test_the_auxiliary_head_reads_what_was_decoded_though_the_main_path_overwrites_it() -> None:
+    model = segmenter("deeplabv3_mobilenet_v3_large", "backbone.0.1", aux=True, uses_aux=True)
+    batch = model.open_batch(make_images(1, 64))
+    expected = model.auxiliary_end(batch.features.clone(), *batch.crossing)["aux"]
+    assert model.clones_features and torch.equal(
+        model.run_behind(batch.features.clone(), batch.crossing)["aux"], expected
+    )
+    output = model.train()(make_images(2, 64))
+    (output["out"].mean() + output["aux"].mean()).backward()
+
+
 def test_an_auxiliary_head_that_does_not_see_the_cut_is_refused() -> None:
     with pytest.raises(CutError, match=r"`uses_aux` needs an auxiliary head behind `backbone.13`"):
         segmenter("deeplabv3_mobilenet_v3_large", "backbone.13", aux=True, uses_aux=True)
