@@ -114,11 +114,11 @@ def check_data(built: BuiltConfig) -> None:
 
 def _check_apart(first: str, mine: Any, second: str, other: Any) -> None:
     """Refuses two data sets that share images of one folder."""
-    shared = set(getattr(mine, "ids", ())) & set(getattr(other, "ids", ()))
-    if shared and _folder_of(mine) is not None and _folder_of(mine) == _folder_of(other):
+    shared = _image_files(mine) & _image_files(other)
+    if shared:
         raise ConfigError(
-            f"{len(shared)} images are in `{first}` and in `{second}` (`{min(shared)}` for one): train, select and "
-            "report on different images. Both parts of a `HeldOut` need the same `fraction`, `seed` and `labelled`."
+            f"{len(shared)} images are in `{first}` and in `{second}` (`{min(shared).name}` for one): train, select "
+            "and report on different images. Both parts of a `HeldOut` need the same `fraction`, `seed` and `labelled`."
         )
 
 
@@ -134,10 +134,17 @@ def _check_classes(first: str, mine: Any, second: str, other: Any) -> None:
         )
 
 
-def _folder_of(dataset: Any) -> Path | None:
-    """Returns the folder whose images a data set names by path."""
-    root = getattr(dataset, "root", None) or getattr(getattr(dataset, "dataset", None), "root", None)
-    return None if root is None else Path(str(root)).expanduser().resolve()
+def _image_files(dataset: Any) -> set[Path]:
+    """Returns the image files of a data set; none where it has none, or does not tell."""
+    inner: Any = getattr(dataset, "dataset", dataset)  # of a held out part
+    if hasattr(inner, "files"):
+        return {path for index in getattr(dataset, "indices", range(len(dataset))) for path in inner.files(index)[:1]}
+    root = getattr(inner, "root", None)
+    return (
+        set()
+        if root is None
+        else {Path(str(root)).expanduser().resolve() / name for name in getattr(dataset, "ids", ())}
+    )
 
 
 def checkpoint_of(path: Path, built: BuiltConfig) -> Path:

@@ -198,7 +198,7 @@ def test_units_whose_files_are_missing_are_named_as_skipped(tmp_path: Path) -> N
     assert [unit.name for unit in units] == NAMES[:1] and [skipped.name for skipped in units.skipped] == NAMES[1:]
     printed = Console(record=True, width=120)
     printed.print(summary_table([ConvertedUnit(units[0], tmp_path)], units.skipped, tmp_path / "out"))
-    text = printed.export_text()
+    text = " ".join(printed.export_text().split())  # the title is as wide as the table
     assert "1 units imported" in text and "1 skipped" in text and "skipped: freq1.pickle missing" in text
 
 

@@ -117,7 +117,7 @@ REQUIRED: list[tuple[dict[str, Any], str]] = [
     ({"supervision": "yes, labels"}, "meta.supervision is 'yes, labels'"),
     ({"network_sha256": "abc"}, "meta.network_sha256 is no SHA-256 digest"),
     ({"code_bytes": [15.5]}, "code_bytes is more than payload_bytes"),
-    ({"confidence_low": [49.0], "confidence_high": [51.0]}, "do not follow from the tables at point u0"),
+    ({"confidence_low": [70.0], "confidence_high": [70.0]}, "do not follow from the tables at point u0"),
     ({"method": "entropic_student", "checkpoint_sha256": ...}, "checkpoint_sha256 is missing at point u0"),
 ]
 

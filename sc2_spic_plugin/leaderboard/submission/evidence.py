@@ -52,7 +52,7 @@ def _tables(result: ResultFile, path: Path) -> Iterator[Item]:
         images = images or table.images
         if table.images != images:
             other.append(point.unit)
-        if not _agrees(point, table.interval()):
+        if not _agrees(point, table.interval(), len(table.images)):
             invented.append(point.unit)
     if missing:
         shape = "image,payload_bytes,correct" if result.meta.metric == "top1" else "counts per class"
@@ -80,11 +80,11 @@ def _tables(result: ResultFile, path: Path) -> Iterator[Item]:
         )
 
 
-def _agrees(point: Point, interval: Interval) -> bool:
-    """Whether a point's interval is that of its table, as far as two bootstraps agree."""
+def _agrees(point: Point, interval: Interval, images: int) -> bool:
+    """Whether a point's interval is that of its table, as far as two bootstraps agree: of few images, to one image."""
     if point.confidence_low is None or point.confidence_high is None:
         return True  # said with the figures
-    slack = _BOOTSTRAP_SLACK * (interval.high - interval.low) + _ROUNDING
+    slack = _BOOTSTRAP_SLACK * (interval.high - interval.low) + 100 / images + _ROUNDING
     ends = ((point.confidence_low, interval.low), (point.confidence_high, interval.high))
     return all(abs(mine - found) <= slack for mine, found in ends)
 
