@@ -13,7 +13,7 @@ from ..ops import write_atomic
 from ..training.build import build_config, quiet_hosts, seed_everything
 from ..training.config_store import plan_config_store
 from ..training.store import CONSENT_BYTES, build_store, gigabytes
-from .preparing import checked_device
+from .preparing import checked_device, checked_precision
 from .progress import console, reporter
 
 __all__ = ["cache_features"]
@@ -38,7 +38,7 @@ def cache_features(
         views: how often each training image is drawn.
         images: how many training images; None: all.
         device: where the front-end runs.
-        precision: `fp32` or `bf16`.
+        precision: `fp32`, `bf16`, or `auto`: bf16 where the device computes in it.
         seed: of the views.
         consents: whether more than 10 GB may be written.
         overrides: values to replace in the config.
@@ -55,6 +55,7 @@ def cache_features(
     problems = check_config(text)
     if problems:
         raise ConfigError(f"{path} cannot be run: " + " ".join(problems))
+    precision = checked_precision(precision, device)
     quiet_hosts()
     seed_everything(seed)
     built = build_config(write_atomic(out / "config.yaml", text), checked_device(device))

@@ -82,10 +82,14 @@ def _package(group: str, name: str, otherwise: str, advice: str) -> Finding:
 def _devices() -> Finding:
     import torch
 
+    from ..ops.precision import settled_precision
+
     found = ["cpu"]
     found += [f"cuda:{index} ({torch.cuda.get_device_name(index)})" for index in range(torch.cuda.device_count())]
     found += ["mps"] if torch.backends.mps.is_available() else []
-    return Finding("Devices", "", "ok", f"{', '.join(found)}; CPU threads: {torch.get_num_threads()}")
+    trains_in = settled_precision("auto", "cpu")
+    detail = f"{', '.join(found)}; CPU threads: {torch.get_num_threads()}; `--precision auto` on a CPU: {trains_in}"
+    return Finding("Devices", "", "ok", detail)
 
 
 def _generated_image() -> "Image.Image":

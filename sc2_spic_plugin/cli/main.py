@@ -41,7 +41,9 @@ def cache(
     views: Annotated[int, typer.Option(help="how often each training image is drawn")] = 2,
     subset: Annotated[int | None, typer.Option(help="so many training images instead of all")] = None,
     device: Annotated[str, typer.Option(help="torch device")] = "cpu",
-    precision: Annotated[str, typer.Option(help="fp32, or bf16 under autocast")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="fp32, bf16 (autocast), or auto: bf16 where the device computes in it")
+    ] = "fp32",
     seed: Annotated[int, typer.Option(help="of the views")] = 0,
     yes: Annotated[bool, typer.Option("--yes", help="write more than 10 GB without asking")] = False,
     values: Set = None,

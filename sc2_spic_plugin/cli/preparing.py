@@ -9,15 +9,18 @@ from ..configs.stored import reads_labels
 from ..datasets.flat_folder import NO_LABEL
 from ..errors import CheckpointError, ConfigError, nearest
 from ..leaderboard import Protocol, check_transform
+from ..ops.precision import computes_bf16, settled_precision
 from ..training.build import BuiltConfig
 from ..training.loading import last_stage, transform_name
 from ..training.loop import CHECKPOINT
+from .progress import console
 
 __all__ = [
     "about_result",
     "check_data",
     "check_protocol",
     "checked_device",
+    "checked_precision",
     "checkpoint_of",
 ]
 
@@ -37,6 +40,24 @@ def checked_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"the device `{name}` cannot be used: {reason} Use `cpu`, or `cuda` with a GPU.") from error
     return device
+
+
+def checked_precision(precision: str, device: str) -> str:
+    """Returns `fp32` or `bf16`, of `auto` what the device is fast in; says so where bf16 will be slow.
+
+    Raises:
+        ConfigError: an unknown precision, or no such device.
+    """
+    place = checked_device(device)
+    settled = settled_precision(precision, place)
+    if settled == "bf16" and not computes_bf16(place):
+        console.print(
+            f"bf16: `{device}` has no instructions for it here, so that it takes many times as long as fp32; pass "
+            "--precision auto",
+            style="yellow",
+            soft_wrap=True,
+        )
+    return settled
 
 
 def about_result(built: BuiltConfig, path: Path, protocol: str | None = None) -> dict[str, Any]:

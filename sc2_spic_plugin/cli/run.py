@@ -20,7 +20,9 @@ def run(
     checkpoint: Annotated[Path | None, typer.Option(help="the checkpoint for --test-only")] = None,
     protocol: Annotated[str | None, typer.Option(help="protocol name or file; by default the config's")] = None,
     device: Annotated[str, typer.Option(help="torch device")] = "cpu",
-    precision: Annotated[str, typer.Option(help="fp32, or bf16 for training under autocast")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="fp32, bf16 (autocast), or auto: bf16 where the device computes in it")
+    ] = "fp32",
     seed: Annotated[int, typer.Option(help="of all random generators")] = 0,
     calibrate: Annotated[bool, typer.Option(help="recount the coding tables exactly after training")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace results that are in the folder")] = False,

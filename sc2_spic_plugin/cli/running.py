@@ -4,13 +4,13 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from ..configs import render_config, resolve_config
-from ..errors import ConfigError, nearest
+from ..errors import ConfigError
 from ..leaderboard import Meta
 from ..models import SplitModel
 from ..ops import file_digest
@@ -21,11 +21,12 @@ from ..training.calibrate import calibrate
 from ..training.checkpoint import load_model_checkpoint, replace_model
 from ..training.distributed import own_batches
 from ..training.loading import calibration_loader
-from ..training.loop import CHECKPOINT, PRECISIONS, train
+from ..training.loop import CHECKPOINT, train
 from ..training.resume import PREVIOUS, PROCESSES, STATE, SavedState, find_state
 from .measuring import Measured, MeasuredPoint, measure, measure_unit_costs, point_name, shipped
 from .opening import OpenedConfig, open_config
 from .original_network import original_network
+from .preparing import checked_precision
 from .progress import console, reporter
 
 __all__ = ["RESULT", "RunOptions", "checkpoint_to_test", "is_finished", "run_config", "train_config"]
@@ -43,7 +44,8 @@ class RunOptions:
         checkpoint: the checkpoint of `test_only`; by default the run's own, else the config's `dst_ckpt`.
         protocol: name or path of a protocol; by default the config's.
         device: torch device string; `cuda` gives each process of torchrun a GPU of its own.
-        precision: `fp32` or `bf16` (autocast) for training; measuring is always fp32.
+        precision: `fp32`, `bf16` (autocast) or `auto` (bf16 where the device has instructions for it) for training;
+            measuring is always fp32.
         seed: of all random generators.
         calibrates: recount the coding tables over the training images after training.
         overrides: values to replace in the config, by dotted path.
@@ -74,7 +76,7 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
     Raises:
         SpicError: a config, data set, checkpoint or loss that stops the run; what was written before stays.
     """
-    _check_precision(options)
+    options = _settled(options)
     with joined(options.device) as device:
         resumed = _state_to_resume(config, out, options) if options.resume else None
         opened = _opened(config, out, options, device)
@@ -97,7 +99,7 @@ def train_config(config: str | Path, out: Path, options: RunOptions) -> Path:
     Raises:
         SpicError: as `run_config`.
     """
-    _check_precision(options)
+    options = _settled(options)
     with joined(options.device) as device:
         resumed = _state_to_resume(config, out, options) if options.resume else None
         opened = _opened(config, out, options, device, is_measured=False)
@@ -105,9 +107,9 @@ def train_config(config: str | Path, out: Path, options: RunOptions) -> Path:
             return _trained(opened, out, options, resumed, report)
 
 
-def _check_precision(options: RunOptions) -> None:
-    if options.precision not in PRECISIONS:
-        raise ConfigError(f"unknown precision `{options.precision}`. {nearest(options.precision, PRECISIONS)}")
+def _settled(options: RunOptions) -> RunOptions:
+    """Returns the options with `fp32` or `bf16` in place of `auto`."""
+    return replace(options, precision=checked_precision(options.precision, options.device))
 
 
 def _opened(config: str | Path, out: Path, options: RunOptions, device: str, is_measured: bool = True) -> OpenedConfig:
@@ -142,6 +144,7 @@ def _measured(opened: OpenedConfig, checkpoint: Path | None, options: RunOptions
     evaluations = measure(built, protocol, report)
     costs = measure_unit_costs(built, protocol, list(evaluations), report) if options.costs else {}
     digest = None if checkpoint is None else file_digest(checkpoint)
+    trained_in = {} if options.test_only else {"training_precision": options.precision}
     points = [
         MeasuredPoint(
             evaluation.point(
@@ -149,7 +152,7 @@ def _measured(opened: OpenedConfig, checkpoint: Path | None, options: RunOptions
                 config_sha256=hashlib.sha256(text.encode()).hexdigest(),
                 checkpoint_sha256=digest,
                 seed=options.seed,
-                extra={**shipped(built.model, unit), **(costs[unit].extra() if unit in costs else {})},
+                extra={**shipped(built.model, unit), **trained_in, **(costs[unit].extra() if unit in costs else {})},
                 **(costs[unit].point_fields() if unit in costs else {}),
             ),
             evaluation,

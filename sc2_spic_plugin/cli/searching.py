@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from ..errors import ConfigError, nearest
-
 __all__ = ["search"]
 
 
@@ -27,7 +25,9 @@ def search(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with a search, or join one that runs")] = False,
     device: Annotated[str, typer.Option(help="torch device")] = "cpu",
-    precision: Annotated[str, typer.Option(help="fp32, or bf16 for training under autocast")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="fp32, bf16 (autocast), or auto: bf16 where the device computes in it")
+    ] = "fp32",
     seed: Annotated[int, typer.Option(help="of all random generators; every candidate has the same")] = 0,
     yes: Annotated[bool, typer.Option("--yes", help="write stores of more than 10 GB without asking")] = False,
     values: Annotated[
@@ -37,14 +37,11 @@ def search(
     """Search for the units with the best accuracy at every rate; only training and selection images are read."""
     from ..search import SearchJob, load_space, run_search
     from ..search.executor import stop_on_sigterm
-    from ..training.loop import PRECISIONS
     from .overrides import parse_overrides
-    from .preparing import checked_device
+    from .preparing import checked_precision
     from .progress import console, reporter
 
-    if precision not in PRECISIONS:
-        raise ConfigError(f"unknown precision `{precision}`. {nearest(precision, PRECISIONS)}")
-    checked_device(device)
+    precision = checked_precision(precision, device)
     loaded = load_space(space, parse_overrides(values))
     counts = {key: value for key, value in (("trials", trials), ("candidates", candidates)) if value is not None}
     job = SearchJob(dataclasses.replace(loaded, **counts), out, storage, device, precision, seed, workers)  # type: ignore[arg-type]

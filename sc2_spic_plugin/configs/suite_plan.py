@@ -161,7 +161,7 @@ class Suite:
         references: what else is sent, `label` or `mask`; None: the one that fits the task.
         protocol: name or path of the protocol; None: each config's own.
         shared: values for the configs of all methods and of the network.
-        precision: `fp32` or `bf16`, of training.
+        precision: `fp32`, `bf16`, or `auto`: of training, bf16 where the device computes in it.
         minimum_steps: a folder of few images is trained for so many more epochs that every method takes these steps.
         stores: feature stores by name. Methods share one if they have the same network, cut, training images and
             transforms, and all or none of them read labels.

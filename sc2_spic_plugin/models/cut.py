@@ -84,7 +84,7 @@ def cut_network(
     if walk.bypassing and not allow_bypass:
         raise CutError(_bypass_message(traced, cut, node, walk, depends))
     front_end, back_end, crossing = build_halves(traced, node, walk, output)
-    mutates = _verify(traced, cut, front_end, back_end, example_input)
+    mutates = _verify(traced, cut, front_end, back_end, example_input, crossing)
     shape = traced.values[node].shape or ()
     return CutNetwork(front_end, back_end, cut, bool(walk.bypassing), crossing, shape[1:], mutates, tuple(dropped))
 
@@ -213,15 +213,25 @@ def _nodes(structure: Any) -> list[fx.Node]:
     return found
 
 
-def _verify(traced: TracedNetwork, cut: str, front_end: Half, back_end: Half, example: Tensor) -> bool:
+def _verify(
+    traced: TracedNetwork, cut: str, front_end: Half, back_end: Half, example: Tensor, names: Sequence[str]
+) -> bool:
     """Compares halves and network on the example and a larger batch; says if the back-end writes into its input."""
     noise = torch.rand(example.shape, generator=torch.Generator().manual_seed(0)).to(example)
     larger = torch.cat([example, noise])
     with eval_mode(traced.network), torch.no_grad():
         pairs = [(example, traced.output), (larger, traced.network(larger))]
+        alone: list[Any] = []
         for images, expected in pairs:
             sent = front_end(images)
             features, *crossing = sent if isinstance(sent, tuple) else (sent,)
+            alone = alone or crossing
+            counts = [name for name, *sizes in zip(names, alone, crossing, strict=True) if _are_other_sizes(*sizes)]
+            if counts:
+                raise CutError(
+                    f"what crosses beside `{cut}`, {', '.join(f'`{name}`' for name in counts)}, depends on how many "
+                    "images are in a batch, but each image is sent by itself; cut after what reads it, or before it."
+                )
             version = features._version
             if not _equal(back_end(features, *crossing), expected):
                 raise CutError(
@@ -229,6 +239,10 @@ def _verify(traced: TracedNetwork, cut: str, front_end: Half, back_end: Half, ex
                     "forward pass is random, keeps state, or has side effects that tracing cannot see."
                 )
     return features._version != version
+
+
+def _are_other_sizes(one: Any, other: Any) -> bool:
+    return not isinstance(one, Tensor) and one != other
 
 
 def _equal(ours: Any, original: Any) -> bool:

@@ -87,7 +87,7 @@ class CallTracer(fx.Tracer):
         timm_layers, ops = sys.modules.get("timm.layers"), sys.modules.get("torchvision.ops")
         functions = timm_layers.get_notrace_functions() if timm_layers else []
         super().__init__(
-            autowrap_modules=(math, *([ops] if ops else [])),
+            autowrap_modules=(math, *([ops] if ops else [])),  # type: ignore[arg-type, unused-ignore]  # torch < 2.15 says one
             autowrap_functions=tuple(function for function in functions if callable(function)),
         )
         self.own_tensors: dict[int, str] = {}

@@ -35,11 +35,10 @@ from .selection import Selection
 from .steps import BankStep, HostStep, build_step
 from .store import FeatureStore
 
-__all__ = ["CHECKPOINT", "PRECISIONS", "train"]
+__all__ = ["CHECKPOINT", "train"]
 
 CHECKPOINT = "checkpoint.pt"
 SAVE_EVERY = 600.0
-PRECISIONS = ("fp32", "bf16")
 _STEPS_UNSEEN = 32
 Report = Callable[[str, int, int], None]
 

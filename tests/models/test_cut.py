@@ -244,6 +244,23 @@ def test_sizes_cross_as_integers_while_batch_device_and_constants_do_not() -> No
     }
 
 
+class CountsElements(nn.Module):
+    """Divides by a number that grows with the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.stem(x) / x.numel())
+
+
+def test_a_number_that_depends_on_the_size_of_the_batch_cannot_cross() -> None:
+    with pytest.raises(CutError, match=r"`image\.numel\(\)`, depends on how many images are in a batch"):
+        cut_network(CountsElements(), "stem", images(8))
+    assert cut_network(CountsElements(), "head", images(8)).crossing == ()
+
+
 class WritesInPlace(nn.Module):
     """Mixes a second path into a tensor by an operation whose result is never named."""
 

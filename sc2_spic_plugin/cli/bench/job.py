@@ -45,7 +45,7 @@ class Settings:
         weights: file of the original network's weights.
         trains_network: whether a job of the suite makes that file.
         protocol: name or path of the protocol; None: each config's own.
-        precision: `fp32` or `bf16`, of training.
+        precision: `fp32`, `bf16` or `auto`, of training.
         device: torch device string.
     """
 

@@ -12,7 +12,8 @@ from ...configs.suite import CodecPlan, MethodPlan, NetworkPlan, StorePlan, Suit
 from ...errors import CheckpointError, ConfigError, nearest
 from ...leaderboard import CodecPoint, load_protocol, unavailable_reason
 from ...leaderboard.styles import LABEL_METHOD, MASK_METHOD, METHOD_STYLES
-from ...training.loop import CHECKPOINT, PRECISIONS
+from ...ops.precision import PRECISIONS
+from ...training.loop import CHECKPOINT
 from .job import ORIGINAL, Job, Settings
 
 __all__ = ["choose", "plan_jobs"]
