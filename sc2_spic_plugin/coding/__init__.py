@@ -2,6 +2,7 @@
 
 from .container import read_container, write_container
 from .huffman import HuffmanCoder
+from .mode_coder import ModeCoder
 from .payload import Payload, pack_payload, unpack_payload
 from .published_table import PublishedTable
 from .static_coder import StaticCoder
@@ -11,6 +12,7 @@ from .tables import Tables, build_tables, count_symbols
 
 __all__ = [
     "HuffmanCoder",
+    "ModeCoder",
     "Payload",
     "PublishedTable",
     "StaticCoder",

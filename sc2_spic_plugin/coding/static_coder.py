@@ -1,20 +1,19 @@
 """The deployed entropy coder: fixed integer tables per channel, or per channel and position, with an escape symbol."""
 
-import hashlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..errors import TableError
 from .escape import decode_escaped, encode_escaped, escaped_bits
-from .range_codec import PRECISION, RangeEncoder, build_model, encoded_bytes, open_decoder, take
-from .symbol_arrays import as_symbols, checked_shape
+from .range_codec import PRECISION, build_model, take
+from .symbol_arrays import as_symbols
+from .table_coder import TableCoder
 from .tables import Tables, build_tables, check_tables, count_symbols
 
 __all__ = ["StaticCoder"]
@@ -34,13 +33,12 @@ class _Plan(NamedTuple):
     """Which of the sorted symbols each table's model codes."""
 
 
-class StaticCoder:
+class StaticCoder(TableCoder):
     """Codes integer tensors (C, h, w) with fixed integer tables; decoding returns exactly what was encoded.
 
         symbols ─► sorted by table ─► range coder, table after table ─► values that escaped ─► shortest code
 
-    At the default latent size the table depends on channel and position, at any other on the channel. An object never
-    changes once made: threads may share it.
+    At the default latent size the table depends on channel and position, at any other on the channel.
 
     Args:
         frequencies: (K, A + 1) integers, each row sums to 2**24, each entry at least 1. Column s < A is symbol s, the
@@ -52,6 +50,9 @@ class StaticCoder:
     Raises:
         TableError: the tables are not what is said above.
     """
+
+    kind = "static coder 1"
+    array_names = ("frequencies", "channel_assignment", "assignment", "latent_size")
 
     def __init__(
         self,
@@ -107,28 +108,6 @@ class StaticCoder:
         """Symbols 0..alphabet_size-1 have a place in the tables; all others escape."""
         return self.frequencies.shape[1] - 1
 
-    def encode(self, symbols: Tensor | np.ndarray) -> bytes:
-        """Returns the code of (C, h, w) integers: no header, as short as still decodes, maybe empty.
-
-        Raises:
-            TableError: not integers, another number of channels, or a value that is no 32-bit integer.
-        """
-        return self._encode(as_symbols(symbols, 3, self.channels))
-
-    def encode_batch(self, symbols: Tensor | np.ndarray) -> list[bytes]:
-        """Returns the code of each of (B, C, h, w) integers."""
-        return [self._encode(sample) for sample in as_symbols(symbols, 4, self.channels)]
-
-    def decode(self, code: bytes, shape: Sequence[int]) -> Tensor:
-        """Returns the symbols of a code, `shape` (C, h, w), int32, on the CPU.
-
-        Damaged bytes give wrong symbols or an error, never a crash.
-
-        Raises:
-            BitstreamError: the code was damaged or made with other tables, or the shape cannot be right.
-        """
-        return torch.from_numpy(self.take(open_decoder(code), checked_shape(shape, self.channels)))
-
     def append(self, encoder: Any, symbols: np.ndarray) -> None:
         """Appends (C, h, w) int32 symbols to a code that holds more than them."""
         plan = self._plan(*symbols.shape[1:])
@@ -171,15 +150,6 @@ class StaticCoder:
         return bits + (escaped_bits(escaped, self.alphabet_size) if escaped.size else 0.0)
 
     @cached_property
-    def digest(self) -> str:
-        """SHA-256 (hex) over the tables: equal digests code alike."""
-        digest = hashlib.sha256(b"static coder 1")
-        for name, array in sorted(self.to_arrays().items()):
-            digest.update(f"|{name}|{array.shape}|".encode())
-            digest.update(array.astype("<i4").tobytes())
-        return digest.hexdigest()
-
-    @cached_property
     def table_bytes(self) -> int:
         """Bytes of the tables as they would be shipped: deflated integers."""
         parts = (self.frequencies.astype("<i4"), self.assignment, self.channel_assignment)
@@ -194,33 +164,9 @@ class StaticCoder:
             "latent_size": np.array(self.latent_size, dtype=np.int32),
         }
 
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "StaticCoder":
-        """Rebuilds a coder from `to_arrays`.
-
-        Raises:
-            TableError: an array is missing or does not fit the others.
-        """
-        missing = {"frequencies", "channel_assignment", "assignment", "latent_size"} - set(arrays)
-        if missing:
-            raise TableError(f"the tables lack {', '.join(sorted(missing))}: write them again with `to_arrays`")
-        size = arrays["latent_size"]
-        return cls(
-            arrays["frequencies"], arrays["channel_assignment"], arrays["assignment"], (int(size[0]), int(size[1]))
-        )
-
-    def __reduce__(self) -> tuple:
-        """Copies and pickles by its tables."""
-        return StaticCoder, (self.frequencies, self.channel_assignment, self.assignment, self.latent_size)
-
     @cached_property
     def _code_lengths(self) -> np.ndarray:
         return PRECISION - np.log2(self.frequencies)
-
-    def _encode(self, array: np.ndarray) -> bytes:
-        encoder = RangeEncoder()
-        self.append(encoder, array)
-        return encoded_bytes(encoder)
 
     def _make_plan(self, height: int, width: int) -> _Plan:
         if (height, width) == self.latent_size and self.assignment.shape[1]:

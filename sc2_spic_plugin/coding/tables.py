@@ -35,7 +35,8 @@ class Tables(NamedTuple):
     frequencies: np.ndarray
     """(K, A + 1) int32, each row sums to 2**24, each entry at least 1; the last column is the escape symbol."""
     assignment: np.ndarray
-    """(C, P) uint8: the table of channel c at position p; P is 0 if there are tables per channel only."""
+    """(C, P) uint8: the table of channel c at position p; P is 0 if there are tables per channel only. With modes
+    (M, C, P): that of each mode."""
     channel_assignment: np.ndarray
     """(C,) uint8: the table of channel c at any latent size but the default one."""
 
@@ -123,13 +124,14 @@ def build_tables(
 ) -> Tables:
     """Builds the tables of a coder from counts.
 
-        counts (C, P, A+1) ─► global ─► channel ─► position      each smoothed towards the one before, by how well
-                                             │         │         it predicts counts that it has not seen
-                                             ▼         ▼
+        counts (C, P, A+1) ─► global ─► channel ─► position ─► mode   each smoothed towards the one before, by how
+                                             │         │         │    well it predicts counts that it has not seen
+                                             ▼         ▼         ▼
                                        clustering by code length ─► K tables, K <= max_tables
 
     Args:
         counts: (C, P, A + 1), how often channel c held symbol s at position p; the last column is for everything else.
+            Or (M, C, P, A + 1), counted for each mode.
         extra_channel_counts: (C, A + 1), what was counted at other latent sizes.
         max_tables: the most tables there may be, at most 256.
         positions: False for tables per channel whatever P is.
@@ -137,9 +139,10 @@ def build_tables(
     Raises:
         TableError: nothing was counted, or the arguments make no sense.
     """
-    counts = _fixed_point(counts)
+    by_mode = _fixed_point(counts)
+    counts = by_mode.sum(axis=0) if by_mode.ndim == 4 else by_mode
     if counts.ndim != 3 or counts.shape[0] < 1 or counts.shape[2] < 2:
-        raise TableError(f"counts of shape {counts.shape}: expected (channels, positions, alphabet size + 1)")
+        raise TableError(f"counts of shape {by_mode.shape}: expected ([modes], channels, positions, alphabet size + 1)")
     if not 1 <= max_tables <= MAX_TABLES:
         raise TableError(f"max_tables is {max_tables}: choose 1 to {MAX_TABLES}")
     channel_counts = counts.sum(axis=1)
@@ -152,14 +155,30 @@ def build_tables(
 
     prior = channel_counts.sum(axis=0) + 0.5
     channels = _back_off(channel_counts[:, None], (prior / prior.sum())[None, None])[:, 0]
-    contexts = _back_off(counts, channels[:, None]) if positions and counts.shape[1] > 1 else channels[:, None]
+    has_positions = positions and counts.shape[1] > 1
+    contexts = _back_off(counts, channels[:, None]) if has_positions else channels[:, None]
+    if by_mode.ndim == 4:
+        contexts = _of_modes(by_mode if has_positions else by_mode.sum(axis=2, keepdims=True), contexts)
     mass = np.rint(contexts.reshape(-1, counts.shape[2]) * _MASS_UNITS)
     frequencies, assignment = _cluster(mass, min(max_tables, len(mass)))
     channel_assignment = _costs(np.rint(channels * _MASS_UNITS), frequencies).argmin(axis=1)
-    assignment = assignment.reshape(contexts.shape[:2])
-    if contexts.shape[1] != counts.shape[1] or counts.shape[1] <= 1:
+    assignment = assignment.reshape(contexts.shape[:-1])
+    if by_mode.ndim == 3 and not has_positions:
         assignment = assignment[:, :0]
     return Tables(frequencies, assignment.astype(np.uint8), channel_assignment.astype(np.uint8))
+
+
+def _of_modes(counts: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Returns the distribution of each mode, (M, C, P, n), backed off to that of all modes; one strength per channel.
+
+    Args:
+        counts: (M, C, P, n).
+        cells: (C, P, n), distributions.
+    """
+    modes, channels, positions, columns = counts.shape
+    together = counts.transpose(1, 0, 2, 3).reshape(channels, modes * positions, columns)
+    backed_off = _back_off(together, np.tile(cells, (1, modes, 1)))
+    return backed_off.reshape(channels, modes, positions, columns).transpose(1, 0, 2, 3)
 
 
 def _fixed_point(counts: np.ndarray) -> np.ndarray:
@@ -174,7 +193,7 @@ def _back_off(counts: np.ndarray, parent: np.ndarray) -> np.ndarray:
 
     Args:
         counts: (C, P, n).
-        parent: (C or 1, 1, n), a distribution.
+        parent: (C or 1, P or 1, n), distributions.
     """
     left, left_total = np.maximum(counts - 1, 0), np.maximum(counts.sum(axis=2, keepdims=True) - 1, 0)
     bits = [

@@ -150,7 +150,7 @@ class SplitModel(UpdatableBackbone, UpdatableSegmentationModel):
         Returns:
             Those of networks, the front-end apart; those of the coder's tables.
         """
-        tables = ("frequencies", "assignment", "channel_assignment")
+        tables = self.symbol_tables.coding_buffers
         return (f"units.{self.active}.encoder.",), tuple(f"tables.{self.active}.{name}" for name in tables)
 
     @property

@@ -12,7 +12,7 @@ from ..errors import CheckpointError, ConfigError
 from ..layers import BottleneckUnit
 from ..ops import tensors_digest, write_atomic
 from ..runtime.unit_description import UnitDescription
-from ..runtime.unit_pair import TABLES, check_shapes, pair_paths, part, read_unit
+from ..runtime.unit_pair import check_shapes, pair_paths, part, read_unit
 from .arguments import checked_unit_name
 from .made_for import check_made_for, digest_of_cut, digest_tensor
 from .split_model import SplitModel
@@ -92,7 +92,7 @@ def export_unit(
     tables: SymbolTables = model.tables[name]  # type: ignore[assignment]
     coder = tables.coder
     state = {f"unit.{key}": value for key, value in unit.state_dict().items()}
-    state.update({f"tables.{key}": value for key, value in tables.state_dict().items() if key in TABLES})
+    state.update({f"tables.{key}": value for key, value in tables.state_dict().items() if key in tables.coding_buffers})
     state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     description = UnitDescription(
         exported_as,

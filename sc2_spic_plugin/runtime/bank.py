@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from ..coding import StaticCoder
+from ..coding import SymbolCoder
 from ..errors import CheckpointError, ConfigError, nearest
 from ..layers import BottleneckUnit
 from .manifest import UNITS, Manifest
@@ -24,9 +24,9 @@ class Bank:
 
     def __init__(self, folder: Path, manifest: Manifest, device: str | torch.device) -> None:
         self.folder, self.manifest, self.device = folder / UNITS, manifest, device
-        self._units: dict[str, tuple[BottleneckUnit, StaticCoder]] = {}
+        self._units: dict[str, tuple[BottleneckUnit, SymbolCoder]] = {}
 
-    def unit(self, name: str) -> tuple[BottleneckUnit, StaticCoder]:
+    def unit(self, name: str) -> tuple[BottleneckUnit, SymbolCoder]:
         """Returns a unit in eval mode, and its coder.
 
         Raises:

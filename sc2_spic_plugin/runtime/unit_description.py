@@ -29,7 +29,7 @@ class UnitDescription:
         unit: arguments of `BottleneckUnit`, the quantiser step among them, without `geometry`.
         geometry: `kind` and the arguments of that kind.
         tables: arguments of `SymbolTables`, without channels and latent size.
-        tables_digest: `StaticCoder.digest`.
+        tables_digest: `digest` of their coder.
         tensors_digest: of the unit's and the tables' tensors.
         plugin_version: of the plugin that wrote it.
     """
@@ -77,6 +77,7 @@ class UnitDescription:
             "alphabet_size": tables.alphabet_size,
             "decay": tables.decay,
             "max_tables": len(tables.frequencies),
+            "modes": tables.modes,
             "training_images": tables.training_images,
         }
 

@@ -13,10 +13,7 @@ from ..layers import BottleneckUnit
 from ..ops import tensors_digest
 from .unit_description import UnitDescription
 
-__all__ = ["TABLES", "StoredUnit", "check_shapes", "pair_paths", "part", "read_unit"]
-
-TABLES = ("frequencies", "assignment", "channel_assignment")
-"""Buffers of `SymbolTables` that travel; the counts that they were made from stay behind."""
+__all__ = ["StoredUnit", "check_shapes", "pair_paths", "part", "read_unit"]
 
 
 class StoredUnit(NamedTuple):
@@ -88,11 +85,12 @@ def check_shapes(description: UnitDescription, state: Mapping[str, Tensor], wher
     """
     try:
         with torch.device("meta"):
-            unit, tables = description.build_unit().state_dict(), description.build_tables().state_dict()
+            unit, built = description.build_unit().state_dict(), description.build_tables()
+            tables = {key: value for key, value in built.state_dict().items() if key in built.coding_buffers}
     except (SpicError, TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:  # torch: too large
         raise CheckpointError(f"{where} is described as what is no unit ({error}); export it again.") from error
     wanted = {f"unit.{key}": value for key, value in unit.items()}
-    wanted.update({f"tables.{key}": tables[key] for key in TABLES})
+    wanted.update({f"tables.{key}": value for key, value in tables.items()})
     for key in sorted({*wanted, *state}):
         kinds = [(each[key].dtype, tuple(each[key].shape)) if key in each else None for each in (wanted, state)]
         if kinds[0] != kinds[1]:
