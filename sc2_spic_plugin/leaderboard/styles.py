@@ -38,6 +38,7 @@ METHOD_STYLES: dict[str, MethodStyle] = {
     "feature_int8": MethodStyle("send the feature (int8)", "#909090", "4", reference=True),
     "spic": MethodStyle("SPIC", "#0b3c8c", "o"),
     "spic_static_table": MethodStyle("SPIC, static table", "#2f6fd0", "h"),
+    "spic_static_table_modes": MethodStyle("SPIC, static table, modes", "#08306b", "d"),
     "spic_l1": MethodStyle("SPIC, l1", "#e69f00", "v"),
     "spic_factorized": MethodStyle("SPIC, factorised", "#117a55", "<"),
     "spic_scale_hyperprior": MethodStyle("SPIC, scale hyperprior", "#6a3d9a", ">"),
