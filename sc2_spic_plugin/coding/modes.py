@@ -16,6 +16,7 @@ _ROUNDS = 25
 _STRENGTH = 4.0
 """Counts' worth of all images' distribution that is added to that of a group, while groups are looked for."""
 _LENGTH_UNITS = float(1 << 10)  # code lengths in whole units: sums are exact in any order, ties break alike anywhere
+_CANDIDATES = 8  # images that are tried as the next seed
 _JUDGES = 4  # one image in so many decides how many modes there are
 
 
@@ -113,13 +114,28 @@ class _Images:
 
     def groups(self, number: int) -> np.ndarray:
         """Returns the group of each image, (N,); seeded by single images, refined until none changes."""
-        groups = np.full(len(self), -1)
-        groups[np.random.default_rng(0).choice(len(self), number, replace=False)] = np.arange(number)
+        groups = self._seeds(number)
         for _ in range(_ROUNDS):
             cheapest = self.costs(self.lengths(groups, number)).argmin(axis=1)
             if (cheapest == groups).all():
                 break
             groups = cheapest
+        return groups
+
+    def _seeds(self, number: int) -> np.ndarray:
+        """Returns single images as groups, all others in none (-1): greedy k-means++, with a fixed seed."""
+        random, seeds, least = np.random.default_rng(0), list[int](), np.ones(len(self))
+        while len(seeds) < number:
+            candidates = random.choice(len(self), _CANDIDATES, p=least / least.sum()) if least.any() else np.arange(1)
+            alone = np.full(len(self), -1)
+            candidates = np.unique(candidates)
+            alone[candidates] = np.arange(len(candidates))
+            costs = self.costs(self.lengths(alone, len(candidates)))
+            together = np.minimum(costs, least[:, None]) if seeds else costs
+            best = int(together.sum(axis=0).argmin())
+            seeds, least = [*seeds, int(candidates[best])], together[:, best]
+        groups = np.full(len(self), -1)
+        groups[seeds] = np.arange(number)
         return groups
 
     def lengths(self, groups: np.ndarray, number: int) -> _Lengths:

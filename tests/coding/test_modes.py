@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from bare_process import run_bare
-from coding_latents import sparse_latents
+from coding_latents import grouped_latents, sparse_latents
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -21,13 +21,6 @@ SHAPE = (12, 3, 3)
 KINDS = 4
 
 
-def grouped_latents(count: int, seed: int = 0) -> np.ndarray:
-    """Returns (count, 12, 3, 3) int32 of four kinds of images, each with statistics of its own."""
-    kinds = [sparse_latents(count, *SHAPE, seed=kind, position_spread=1.5) for kind in range(KINDS)]
-    chosen = np.random.default_rng(seed).integers(KINDS, size=count)
-    return np.stack(kinds)[chosen, np.arange(count)]
-
-
 def calibrated(latents: np.ndarray, modes: int = 16, parts: int = 3) -> SymbolTables:
     tables = SymbolTables(SHAPE[0], SHAPE[1:], alphabet_size=16, modes=modes)
     tables.start_calibration()
@@ -37,7 +30,7 @@ def calibrated(latents: np.ndarray, modes: int = 16, parts: int = 3) -> SymbolTa
     return tables
 
 
-LATENTS = grouped_latents(1200)
+LATENTS = grouped_latents(1200, SHAPE, KINDS)
 TRAINING, FRESH = LATENTS[:900], LATENTS[900:]
 CODER = calibrated(TRAINING).coder
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from bare_process import run_bare
-from coding_latents import sparse_latents
+from coding_latents import grouped_latents, sparse_latents
 
-from sc2_spic_plugin.coding import StaticCoder, SymbolTables
+from sc2_spic_plugin.coding import ModeCoder, StaticCoder, SymbolTables
 from sc2_spic_plugin.errors import CheckpointError, ConfigError, TableError
 
 LATENTS = torch.from_numpy(sparse_latents(64, 4, 2, 3, position_spread=1.0))
@@ -187,7 +187,7 @@ def test_arguments_that_make_no_sense_are_refused(options: dict) -> None:
 
 ONE_OF_TWO_RANKS = """
 import torch
-from coding_latents import sparse_latents
+from coding_latents import grouped_latents, sparse_latents
 from sc2_spic_plugin.coding import SymbolTables
 rank, folder = {rank}, {folder!r}
 torch.distributed.init_process_group("gloo", init_method=f"file://{{folder}}/store", rank=rank, world_size=2)
@@ -199,6 +199,11 @@ module.start_calibration()
 module.count(latents.chunk(2)[rank])
 module.finish_calibration()
 torch.save(module.state_dict(), f"{{folder}}/{{rank}}.pt")
+module, latents = SymbolTables(6, (2, 3), alphabet_size=16, modes=4), torch.from_numpy(grouped_latents(400, (6, 2, 3)))
+module.start_calibration()
+module.count(latents.chunk(2)[rank])
+module.finish_calibration()
+torch.save(module.state_dict(), f"{{folder}}/{{rank}}.modes.pt")
 torch.distributed.destroy_process_group()
 """
 
@@ -211,6 +216,12 @@ def test_two_ranks_together_count_what_one_counts(tmp_path: Path) -> None:
     alone.start_calibration()
     alone.count(LATENTS)
     alone.finish_calibration()
-    for rank in range(2):
-        state = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        assert all(torch.equal(state[name], buffer) for name, buffer in alone.state_dict().items())
+    with_modes = SymbolTables(6, (2, 3), alphabet_size=16, modes=4)
+    with_modes.start_calibration()
+    with_modes.count(torch.from_numpy(grouped_latents(400, (6, 2, 3))))
+    with_modes.finish_calibration()
+    assert isinstance(with_modes.coder, ModeCoder)
+    for module, name in ((alone, "{}.pt"), (with_modes, "{}.modes.pt")):
+        for rank in range(2):
+            state = torch.load(tmp_path / name.format(rank), weights_only=True)
+            assert all(torch.equal(state[key], buffer) for key, buffer in module.state_dict().items())

@@ -9,6 +9,7 @@ from bank_parts import BANK, COARSE, bank, make_bank, other, pair, payloads
 from safetensors.torch import load_file, save_file
 from tiny_parts import UNIT, assert_same, make_images, make_network, make_split, network_state
 
+from sc2_spic_plugin.coding import ModeCoder, SymbolTables
 from sc2_spic_plugin.errors import CheckpointError, ConfigError, TableError
 from sc2_spic_plugin.layers import CoveringGeometry
 from sc2_spic_plugin.models import SplitModel, export_unit, load_unit, unit_files
@@ -44,6 +45,21 @@ def test_an_exported_unit_gives_the_same_codes_and_outputs_in_another_model(
     sent = payloads(other, "added", images)
     other.update()  # keeps the tables that came with the unit
     assert payloads(other, "added", images) == sent
+
+
+def test_modes_travel_with_the_unit(tmp_path: Path) -> None:
+    bank, other = (make_bank({"own": UNIT}, tables={"modes": 4}) for _ in range(2))
+    tables: SymbolTables = bank.tables["own"]  # type: ignore[assignment]
+    symbols = torch.cat([torch.full((40, tables.channels, *tables.latent_size), value) for value in (0, 3)])
+    tables.start_calibration()
+    tables.count(symbols)
+    tables.finish_calibration()
+    assert isinstance(tables.coder, ModeCoder)
+    images = make_images(3)
+    load_unit(other, export_unit(bank, "own", tmp_path).tensors, "added")
+    sent, again = bank.encode(images), other.encode(images, unit="added")
+    assert [code[1:] for code in again["strings"][0]] == [code[1:] for code in sent["strings"][0]]
+    assert torch.equal(other.decode(**again), bank.decode(**sent))
 
 
 def test_a_loaded_unit_can_be_exported_again_with_the_same_tensors(
