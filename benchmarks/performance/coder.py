@@ -19,11 +19,12 @@ from compressai import ans
 from compressai._CXX import pmf_to_quantized_cdf
 from dahuffman import HuffmanCodec
 
-from sc2_spic_plugin.coding import StaticCoder
+from sc2_spic_plugin.coding import ModeCoder, StaticCoder
 
 OVERHEAD_SHAPES = [(128, 4, 4), (64, 2, 2), (32, 2, 2)]
 SPEED_SHAPES = [(64, 15, 15), (64, 2, 2)]
 TRAIN, TEST = 1000, 200
+MODES = 16
 
 
 def sparse_latents(count: int, shape: tuple[int, int, int], seed: int = 0) -> np.ndarray:
@@ -68,6 +69,13 @@ class Rans:
         return float((16 - np.log2(frequencies[self.indexes.numpy(), symbols])).sum())
 
 
+def with_modes(coder: StaticCoder) -> ModeCoder:
+    """Returns a coder of as many modes as are usual, all with the same tables: the time does not depend on those."""
+    equal = np.full(MODES, (1 << 24) // MODES)
+    shared = (coder.frequencies, coder.channel_assignment, np.stack([coder.assignment] * MODES))
+    return ModeCoder(*shared, coder.latent_size, equal)
+
+
 def print_overhead() -> None:
     """Prints mean bytes per latent and what is above the code length of each coder's own tables."""
     print("Bytes above the ideal code length of the coder's own tables (mean per latent, held-out latents)")
@@ -90,18 +98,20 @@ def print_speed(shape: tuple[int, int, int], repeats: int) -> None:
     latents = sparse_latents(TRAIN // 2, shape)
     symbols = torch.from_numpy(latents[-1])
     coder, rans = StaticCoder.fit(latents), Rans(latents)
+    modes = with_modes(coder)
     huffman = HuffmanCodec.from_frequencies(Counter(latents.ravel().tolist()))
     array = latents[-1].reshape(-1)
-    codes = coder.encode(symbols), rans.encode(symbols), huffman.encode(array.tolist())
+    codes = coder.encode(symbols), rans.encode(symbols), huffman.encode(array.tolist()), modes.encode(symbols)
     if not torch.equal(coder.decode(codes[0], shape), symbols) or not torch.equal(rans.decode(codes[1]), symbols):
         raise SystemExit("a coder did not give back what it was given")
     rows = {
         "static tables": (lambda: coder.encode(symbols), lambda: coder.decode(codes[0], shape)),
+        f"{MODES} modes of static tables": (lambda: modes.encode(symbols), lambda: modes.decode(codes[3], shape)),
         "compressai rANS": (lambda: rans.encode(symbols), lambda: rans.decode(codes[1])),
         "dahuffman, array (as released)": (lambda: huffman.encode(array), lambda: huffman.decode(codes[2])),
         "dahuffman, list of int": (lambda: huffman.encode(array.tolist()), lambda: huffman.decode(codes[2])),
     }
-    sizes = dict(zip(rows, [len(codes[0]), len(codes[1]), len(codes[2]), len(codes[2])], strict=True))
+    sizes = dict(zip(rows, [len(codes[index]) for index in (0, 3, 1, 2, 2)], strict=True))
     calls = {(name, way): call for name, pair in rows.items() for way, call in enumerate(pair)}
     rounds = take_turns(calls, repeats, seconds=0.02)
     times = {name: tuple(median(rounds[name, way]) * 1e3 for way in (0, 1)) for name in rows}

@@ -13,8 +13,11 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from sc2_spic_plugin.coding import HuffmanCoder, StaticCoder
+from sc2_spic_plugin.coding import HuffmanCoder, ModeCoder, StaticCoder, SymbolTables
+
+MODES = 16
 
 
 def read_symbols(path: Path) -> np.ndarray:
@@ -23,6 +26,15 @@ def read_symbols(path: Path) -> np.ndarray:
     if symbols.ndim != 4 or symbols.dtype.kind not in "iu":
         raise SystemExit(f"{path} holds {symbols.dtype} of shape {symbols.shape}; expected integers (N, C, h, w)")
     return symbols.astype(np.int32)
+
+
+def with_modes(counted: np.ndarray) -> StaticCoder | ModeCoder:
+    """Returns the coder of tables calibrated on the symbols."""
+    tables = SymbolTables(counted.shape[1], counted.shape[2:], modes=MODES)
+    tables.start_calibration()
+    tables.count(torch.from_numpy(counted))
+    tables.finish_calibration()
+    return tables.coder
 
 
 def entropy_bits(counts: Counter, symbols: np.ndarray) -> float:
@@ -60,8 +72,12 @@ def main() -> None:
     ideal = entropy_bits(frequencies, coded) / 8
     over = huffman_bytes - ideal
     print(f"{'Huffman, one table (as released)':>42} {huffman_bytes:12.2f} {'':8} {ideal:12.2f} {over:6.2f}")
-    for name, positions in (("static tables per channel", False), ("static tables per channel and position", True)):
-        coder = StaticCoder.fit(counted, positions=positions)
+    coders = {
+        "static tables per channel": StaticCoder.fit(counted, positions=False),
+        "static tables per channel and position": StaticCoder.fit(counted),
+        f"the same, up to {MODES} modes": with_modes(counted),
+    }
+    for name, coder in coders.items():
         size = np.mean([len(code) for code in coder.encode_batch(coded)])
         ideal = np.mean([coder.ideal_bits(latent) for latent in coded]) / 8
         saving = 100 * (1 - size / huffman_bytes)

@@ -59,9 +59,10 @@ class ModeCoder(TableCoder):
         own.setflags(write=False)
         self.mode_frequencies = own
         lengths = PRECISION - np.log2(self.modes[0].frequencies)
-        tables = np.stack([mode.assignment.reshape(-1) for mode in self.modes]).astype(np.intp)
-        self._lengths, self._tables = lengths, tables
-        self._base = PRECISION - np.log2(own) + lengths[tables, 0].sum(axis=1)
+        tables = np.stack([mode.assignment.reshape(-1) for mode in self.modes], axis=1).astype(np.intp)
+        self._base = PRECISION - np.log2(own) + lengths[tables, 0].sum(axis=0)
+        self._more = (lengths - lengths[:, :1]).reshape(-1)
+        self._rows = tables * lengths.shape[1]
 
     @property
     def channels(self) -> int:
@@ -122,10 +123,9 @@ class ModeCoder(TableCoder):
     def _costs(self, symbols: np.ndarray) -> np.ndarray:
         """Returns the code length in each mode, (M,), but for what escapes cost, which is the same in all.
 
-        Most symbols are 0: the others' difference to that is looked up.
+        Most symbols are 0: what the others cost more is looked up.
         """
         values = symbols.reshape(-1)
         cells = np.flatnonzero(values)
         columns = np.minimum(values[cells].view(np.uint32), np.uint32(self.alphabet_size)).astype(np.intp)
-        tables = self._tables[:, cells]
-        return self._base + (self._lengths[tables, columns] - self._lengths[tables, 0]).sum(axis=1)
+        return self._base + self._more.take(self._rows[cells] + columns[:, None]).sum(axis=0)
