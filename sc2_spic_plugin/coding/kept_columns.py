@@ -4,7 +4,7 @@ import numpy as np
 
 __all__ = ["KeptColumns"]
 
-_MAX_BYTES = 1 << 28
+_MAX_BYTES = 1 << 26
 
 
 class KeptColumns:

@@ -74,13 +74,20 @@ def fit_modes(columns: np.ndarray, max_modes: int) -> np.ndarray:
     """
     if columns.ndim != 2 or not columns.size or not 1 <= max_modes <= MAX_MODES:
         raise TableError(f"at most {max_modes} modes for columns of shape {columns.shape}: give 1 to {MAX_MODES}")
-    values, places = np.unique(columns, return_inverse=True)
-    columns = places.reshape(columns.shape)
+    columns, width = _renumbered(columns)
     order = np.lexsort(columns.T[::-1])
-    images = _Images(columns[order], len(values))
+    images = _Images(columns[order], width)
     groups = np.empty(len(columns), dtype=np.int64)
     groups[order] = images.groups(_best_number(images, max_modes))
     return groups
+
+
+def _renumbered(columns: np.ndarray) -> tuple[np.ndarray, int]:
+    """Returns the columns without numbers that do not occur, as small integers, and how many there are."""
+    occurs = np.zeros(int(columns.max()) + 1, dtype=bool)
+    occurs[columns] = True
+    number = np.cumsum(occurs) - 1
+    return number.astype(np.min_scalar_type(int(number[-1])))[columns], int(number[-1]) + 1
 
 
 class _Lengths(NamedTuple):
@@ -103,7 +110,7 @@ class _Images:
     def __init__(self, columns: np.ndarray, width: int) -> None:
         self.columns, self.width = columns, width
         rows, cells = np.nonzero(columns)
-        places = cells * width + columns[rows, cells]
+        places = cells * width + columns[rows, cells].astype(np.int64)
         shape = (len(columns), columns.shape[1] * width)
         self._indicators = csr_matrix((np.ones(len(rows)), (rows, places)), shape=shape)
         counts = self._counts(np.zeros(len(columns), dtype=np.int64), 1)
