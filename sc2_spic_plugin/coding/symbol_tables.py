@@ -39,7 +39,7 @@ class SymbolTables(nn.Module):
         decay: what is left of the histogram at the next batch; 1 keeps everything.
         max_tables: the most tables that channels and positions share, at most 256.
         modes: the most sets of tables among which an image names its own, at most 256, fewer where a latent has very
-            many symbols. Only calibration finds modes, for it sees whole images; it takes as many as pay.
+            many symbols; 1 for none. Only calibration finds modes, for it sees whole images; it takes as many as pay.
         training_images: how many distinct images the batches are drawn from. A histogram that has seen them several
             times is scaled down to them when tables are built, or positions would be trusted too much. None: no limit.
 
@@ -62,7 +62,7 @@ class SymbolTables(nn.Module):
         alphabet_size: int = 64,
         decay: float = 0.995,
         max_tables: int = 64,
-        modes: int = 1,
+        modes: int = 16,
         training_images: int | None = None,
     ) -> None:
         super().__init__()

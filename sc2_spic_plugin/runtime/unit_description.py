@@ -94,7 +94,9 @@ class UnitDescription:
         """Builds its tables, empty."""
         height, width = self.default_sizes[:2]
         latent_size = self._geometry().latent_size((height, width))
-        return SymbolTables(self.unit["latent_channels"], latent_size, **self.tables)
+        return SymbolTables(
+            self.unit["latent_channels"], latent_size, **{"modes": 1, **self.tables}
+        )  # once there were none
 
     @property
     def digest(self) -> str:

@@ -199,7 +199,7 @@ def test_damaged_files_are_refused_and_nothing_is_added(bank: SplitModel, other:
     ("part", "changes", "message"),
     [
         ("unit", {"step": 1.0}, "trained with step 2, not 1"),
-        ("unit", {"latent_channels": 4}, r"`tables.assignment` is .*\(3, 4\)"),
+        ("unit", {"latent_channels": 4}, r"`tables.assignment` is .*\(16, 3, 4\)"),
         ("unit", {"latent_channels": 10**9}, "what is no unit"),
         ("unit", {"in_channels": 64}, "its description makes it"),
         ("unit", {"topology": "conv3"}, "what is no unit .*unknown topology"),

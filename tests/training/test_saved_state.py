@@ -3,6 +3,7 @@
 import math
 import re
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,10 @@ def truncate(path: Path) -> None:
 
 
 def alter(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        largest = archive.read(max(archive.infolist(), key=lambda each: each.file_size))
     content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
+    content[content.index(largest) + len(largest) // 2] ^= 1  # between two members a bit says nothing
     path.write_bytes(content)
 
 
