@@ -128,4 +128,6 @@ class ModeCoder(TableCoder):
         values = symbols.reshape(-1)
         cells = np.flatnonzero(values)
         columns = np.minimum(values[cells].view(np.uint32), np.uint32(self.alphabet_size)).astype(np.intp)
-        return self._base + self._more.take(self._rows[cells] + columns[:, None]).sum(axis=0)
+        places = self._rows[cells]
+        places += columns[:, None]
+        return self._base + np.ones(len(cells)) @ self._more.take(places, mode="clip")  # faster than their sum
