@@ -174,6 +174,9 @@ def ship(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="only units of this seed; by default of all")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what is there and differs")] = False,
+    add: Annotated[
+        bool, typer.Option("--add", help="keep points of the same curves that are there and were not measured now")
+    ] = False,
     values: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="PATH=VALUE", help="replace a value of the units' configs, dotted path"),
@@ -182,7 +185,7 @@ def ship(
     """Copy a suite's results for others to verify: per-image tables packed, chosen units as they were measured."""
     from .shipping import ship_results
 
-    shipped = ship_results(out, to, units_of or [], seed, overwrite, parse_overrides(values))
+    shipped = ship_results(out, to, units_of or [], seed, overwrite, parse_overrides(values), add)
     for what, sizes in (("results with their per-image tables", shipped.results), ("units", shipped.units)):
         typer.echo(f"{to}: {len(sizes) // 2} {what}, {sum(sizes.values()) / 1e6:.2f} MB")
 

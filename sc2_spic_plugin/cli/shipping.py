@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..errors import CheckpointError, ConfigError, DataError, nearest
 from ..leaderboard import ResultFile, Source, collect_results
-from ..leaderboard.results import ImageRow, Origin, curve_tables_path, image_rows, pack_curve_tables, table_name
+from ..leaderboard.results import Origin, curve_tables_path, pack_curve_tables
 from ..leaderboard.verification import UNITS, shipped_unit_path
 from ..models import SplitModel, export_unit
 from ..ops import file_digest, write_atomic
@@ -18,6 +18,7 @@ from ..training.loop import CHECKPOINT
 from .bench.job import CONFIG, RESULT
 from .measuring import point_name
 from .opening import OpenedConfig, open_config
+from .shipped_curves import CurvePart, added, part_of
 
 __all__ = ["Shipped", "ship_results"]
 
@@ -36,6 +37,7 @@ def ship_results(
     seed: int | None = None,
     overwrite: bool = False,
     overrides: Mapping[str, Any] | None = None,
+    add: bool = False,
 ) -> Shipped:
     """Writes the results of a suite as they are committed; all or nothing, unless the disk is full.
 
@@ -50,6 +52,7 @@ def ship_results(
         seed: only units of this seed; None: of all.
         overwrite: replace files that differ.
         overrides: values to replace in the units' configs, by dotted path.
+        add: keep points of these curves that are there and that the suite did not measure.
 
     Raises:
         DataError: no results, or a point without its per-image table.
@@ -60,16 +63,15 @@ def ship_results(
         raise DataError(f"there is no {out / 'results'}; name the folder of `sc2-spic bench`.")
     sources = collect_results([out / "results"]).sources
     results: dict[Path, bytes] = {}
-    for source in sources:
-        path = _path(source)
-        results[to / path.name] = path.read_bytes()
-        results[curve_tables_path(to / path.name)] = pack_curve_tables(_tables(source))
+    for name, part in _named_parts(sources, to if add else None, overwrite):
+        results[to / name] = part.result.to_json().encode()
+        results[curve_tables_path(to / name)] = pack_curve_tables(part.tables())
     origins = [origin for curve in dict.fromkeys(units_of) for origin in _origins(sources, curve, seed)]
     units = dict(_exported(out, to / UNITS, origins, overrides or {}))
     files = results | units
     left = [path for path in _parts(to, results) if path not in files]
     changed = [path for path, content in files.items() if not path.is_file() or path.read_bytes() != content]
-    there = [str(path) for path in (*changed, *left) if path.exists()]
+    there = [str(path) for path in (*changed, *left) if path.exists() and not (add and path in results)]
     if there and not overwrite:
         raise ConfigError(f"{', '.join(there)} hold something else; choose another --to, or pass --overwrite.")
     for path in changed:
@@ -85,25 +87,16 @@ def _parts(to: Path, results: Iterable[Path]) -> list[Path]:
     return [path for name in sorted(names) for path in sorted(to.glob(f"{glob.escape(name)}@*"))]
 
 
-def _path(source: Source) -> Path:
-    if source.path is None:
-        raise DataError(f"`{source.result.name}` was never written; save it first.")
-    return source.path
-
-
-def _tables(source: Source) -> dict[str, Sequence[ImageRow]]:
-    """Returns the per-image tables of all points of a file, each that of its point."""
-    tables = {}
-    for point in source.result.points:
-        origin = Origin(point, source)
-        rows = image_rows(origin)
-        if rows is None:
-            raise DataError(
-                f"`{table_name(origin)}` of {source.path} has no per-image table beside it, without which nobody can "
-                "verify it; run `sc2-spic bench` on the folder again."
-            )
-        tables[table_name(origin)] = rows
-    return tables
+def _named_parts(sources: Sequence[Source], there: Path | None, overwrite: bool) -> Iterator[tuple[str, CurvePart]]:
+    """Yields the parts of each curve with their file names; those in the folder `there` are added to."""
+    curves: dict[str, list[CurvePart]] = {}
+    for source in sources:
+        curves.setdefault(source.result.name, []).append(part_of(source))
+    committed = [] if there is None or not there.is_dir() else collect_results([there]).sources
+    for curve, new in curves.items():
+        before = [part_of(source) for source in committed if source.result.name == curve]
+        for number, part in enumerate(added(new, before, overwrite), 1):
+            yield (f"{curve}.json" if number == 1 else f"{curve}@{number}.json"), part
 
 
 def _origins(sources: Sequence[Source], curve: str, seed: int | None) -> list[Origin]:

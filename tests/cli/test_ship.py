@@ -1,5 +1,6 @@
 """A suite's results are shipped whole and small, and nothing that is there is replaced unasked."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typer.testing import CliRunner
 from sc2_spic_plugin.cli.comparing import leaderboard
 from sc2_spic_plugin.cli.shipping import ship_results
 from sc2_spic_plugin.errors import CheckpointError, ConfigError, DataError
+from sc2_spic_plugin.leaderboard import ResultFile, Source, per_image_csv_path
+from sc2_spic_plugin.leaderboard.results import Origin, table_name
 from sc2_spic_plugin.leaderboard.results.curve_tables import CurveTables
 from sc2_spic_plugin.models import load_unit
 
@@ -51,6 +54,41 @@ def test_shipping_again_changes_nothing_and_replaces_nothing_else_unasked(board:
     assert (results / "jpeg.csv.gz").read_bytes() == b"mine"
     ship_results(board.out, results, ["alone"], overwrite=True)
     assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
+
+
+def without(board: Board, dropped: str, folder: Path, **changes: Any) -> Path:
+    """Returns a suite's folder with the curve `bank` alone, without one of its units."""
+    path = board.out / "results" / "bank.json"
+    result = ResultFile.load(path)
+    points = [dataclasses.replace(point, **changes) for point in result.points if point.unit != dropped]
+    ResultFile("bank", result.description, points, result.meta).save(folder / "results" / "bank.json")
+    for point in points:
+        shutil.copy(per_image_csv_path(path, table_name(Origin(point, Source(result)))), folder / "results")
+    return folder
+
+
+def test_points_that_were_measured_elsewhere_are_added_to_those_that_are_there(board: Board, tmp_path: Path) -> None:
+    low, high = (without(board, each, tmp_path / each) for each in ("high", "low"))
+    results = tmp_path / "there"
+    ship_results(low, results)
+    ship_results(high, results, add=True)
+    for name in ("bank.json", "bank.csv.gz"):
+        there, before = (folder / name for folder in (results, board.committed))
+        assert there.read_bytes() == before.read_bytes()
+    ship_results(low, results, add=True)  # known already
+    assert (results / "bank.json").read_bytes() == (board.committed / "bank.json").read_bytes()
+
+
+def test_a_point_measured_otherwise_is_not_replaced_unasked(board: Board, tmp_path: Path) -> None:
+    results = board.copy(tmp_path / "there")
+    before = (results / "bank.json").read_bytes()
+    other = without(board, "high", tmp_path / "other", bpp=9.0)
+    with pytest.raises(ConfigError, match=r"`bank` has `low` with another rate or accuracy there; pass --overwrite"):
+        ship_results(other, results, add=True)
+    assert (results / "bank.json").read_bytes() == before
+    ship_results(other, results, add=True, overwrite=True)
+    there = ResultFile.load(results / "bank.json").points
+    assert {point.unit: point.bpp == 9.0 for point in there} == {"low": True, "high": False}
 
 
 def test_a_part_of_a_curve_that_is_no_longer_there_does_not_stay_behind(board: Board, tmp_path: Path) -> None:

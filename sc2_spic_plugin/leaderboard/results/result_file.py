@@ -72,6 +72,10 @@ class ResultFile:
         meta = {"schema_version": self.meta.schema_version} | dataclasses.asdict(self.meta)
         return {"name": self.name, "description": self.description, "results": results, "meta": meta}
 
+    def to_json(self) -> str:
+        """Returns the text of the file."""
+        return _render(self.as_dict())
+
     def merge(self, other: "ResultFile") -> "ResultFile":
         """Returns a file with the points of both; a point measured twice keeps the values it has here.
 
@@ -111,7 +115,7 @@ class ResultFile:
             OSError: the disk is full or the folder cannot be written; what was there stays.
         """
         path = Path(path)
-        content = _render(self.as_dict())
+        content = self.to_json()
         if path.exists() and not overwrite:
             if path.read_bytes() == content.encode():
                 return path
