@@ -46,18 +46,17 @@ def added(new: Sequence[CurvePart], before: Sequence[CurvePart], overwrite: bool
 
     Args:
         new: what is added.
-        before: what is there; it comes first.
-        overwrite: let a new point take the place of one that was measured otherwise.
+        before: what is there; it comes first, and a point that was measured again stays as it is.
+        overwrite: let a new point take the place of the one that is there.
 
     Raises:
         ConfigError: such a point, unless `overwrite`; or points of another method, split, network or protocol.
     """
-    points = {_place(point): point for part in new for point in part.result.points}
+    points, there = (
+        {_place(point): point for part in parts for point in part.result.points} for parts in (new, before)
+    )
     changed = dict.fromkeys(
-        point.unit
-        for part in before
-        for point in part.result.points
-        if _place(point) in points and _measured(point) != _measured(points[_place(point)])
+        point.unit for place, point in there.items() if place in points and _measured(point) != _measured(points[place])
     )
     name = new[0].result.name
     if changed and not overwrite:
@@ -66,7 +65,7 @@ def added(new: Sequence[CurvePart], before: Sequence[CurvePart], overwrite: bool
             "--overwrite to replace them."
         )
     parts: list[CurvePart] = []
-    for part in (*_without(before, points), *new):
+    for part in (*_without(before, points), *new) if overwrite else (*before, *_without(new, there)):
         for key in ("method", "supervision", "cut", "bypassed", "network_sha256", "protocol_sha256"):
             one, other = getattr(part.result.meta, key), getattr(new[0].result.meta, key)
             if one != other:

@@ -16,6 +16,7 @@ SPLITS = {"split 1": "layer4.2", "split 2": "layer4.0", "split 3": "layer3.4"}
 SUPERVISIONS = {"supervised": "supervised", "label-free": "unsupervised"}
 METHODS = {
     "static table": "spic_static_table",
+    "static table with modes": "spic_static_table_modes",
     "l1": "spic_l1",
     "Entropic Student": "entropic_student",
     "JPEG": "jpeg",
