@@ -250,6 +250,7 @@ class SymbolTables(nn.Module):
         tables = build_tables(counts, at_channels.numpy(), max_tables=len(self.frequencies))
         self.frequencies.zero_()
         self.frequencies[: len(tables.frequencies)].copy_(torch.from_numpy(tables.frequencies))
+        self.assignment.zero_()
         if self.modes > 1:
             self.mode_frequencies.zero_()
         if images is not None:

@@ -73,6 +73,17 @@ def test_every_int32_tensor_of_any_size_round_trips(symbols: np.ndarray) -> None
     assert len(code) <= CODER.ideal_bits(symbols) / 8 + 1.25
 
 
+def test_latents_of_one_position_have_modes_too() -> None:
+    latents = grouped_latents(800, (40, 1, 1))
+    tables = SymbolTables(40, (1, 1), alphabet_size=16)
+    tables.start_calibration()
+    tables.count(torch.from_numpy(latents[:600]))
+    tables.finish_calibration()
+    assert isinstance(tables.coder, ModeCoder)
+    decoded = [tables.coder.decode(tables.coder.encode(each), (40, 1, 1)) for each in latents[600:]]
+    assert torch.equal(torch.stack(decoded), torch.from_numpy(latents[600:]))
+
+
 def test_at_another_latent_size_no_mode_is_named() -> None:
     assert isinstance(CODER, ModeCoder)
     wide = np.tile(FRESH[0], (1, 1, 2))
