@@ -6,6 +6,7 @@ from typing import NamedTuple
 from ..errors import ConfigError, DataError
 from ..leaderboard import Point, ResultFile, Source
 from ..leaderboard.results import ImageRow, Origin, image_rows, table_name
+from .bench.collect import KIND
 
 __all__ = ["CurvePart", "added", "part_of"]
 
@@ -66,7 +67,7 @@ def added(new: Sequence[CurvePart], before: Sequence[CurvePart], overwrite: bool
         )
     parts: list[CurvePart] = []
     for part in (*_without(before, points), *new) if overwrite else (*before, *_without(new, there)):
-        for key in ("method", "supervision", "cut", "bypassed", "network_sha256", "protocol_sha256"):
+        for key in KIND:
             one, other = getattr(part.result.meta, key), getattr(new[0].result.meta, key)
             if one != other:
                 raise ConfigError(

@@ -28,7 +28,8 @@ class KeptColumns:
         self._seen += len(columns)
         self._rows += list(columns[first :: self._stride].astype(self._type))
         while len(self._rows) > self._most:
-            self._rows, self._stride = self._rows[::2], self._stride * 2
+            self._rows = [row.copy() for row in self._rows[::2]]  # or they would hold the memory of those dropped
+            self._stride *= 2
 
     def array(self) -> np.ndarray:
         """Returns what is kept, (N, D)."""

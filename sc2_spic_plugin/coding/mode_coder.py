@@ -51,7 +51,7 @@ class ModeCoder(TableCoder):
         own = np.array(mode_frequencies, dtype=np.int64)
         if own.ndim != 1 or not 2 <= len(own) <= 256 or own.min() < 1 or own.sum() != TOTAL:
             raise TableError(f"the modes' frequencies do not sum to {TOTAL} with 2 to 256 entries of 1 and more")
-        if np.ndim(assignment) != 3 or len(assignment) != len(own):
+        if np.ndim(assignment) != 3 or len(assignment) != len(own) or not np.size(assignment):
             raise TableError(f"assignment of shape {np.shape(assignment)} for {len(own)} modes: expected (M, C, P)")
         self.modes = [StaticCoder(frequencies, channel_assignment, each, latent_size) for each in assignment]
         self.latent_size = self.modes[0].latent_size

@@ -193,6 +193,8 @@ def test_damaged_modes_are_refused(frequencies: list[int], message: str) -> None
     arrays = CODER.to_arrays()
     with pytest.raises(TableError, match=message):
         ModeCoder.from_arrays({**arrays, "mode_frequencies": np.array(frequencies)})
+    with pytest.raises(TableError, match=r"expected \(M, C, P\)"):
+        ModeCoder.from_arrays({**arrays, "assignment": arrays["assignment"][:, :, :0]})
 
 
 def test_arguments_that_make_no_sense_are_refused() -> None:

@@ -10,10 +10,12 @@ from ...leaderboard import Point, ResultFile, per_image_csv_path
 from ...ops import write_atomic
 from .job import RESULT, Job, replaced_place
 
-__all__ = ["RESULTS", "collect_curve", "collect_curves", "unnamed_points"]
+__all__ = ["KIND", "RESULTS", "collect_curve", "collect_curves", "unnamed_points"]
 
 
 RESULTS = "results"
+KIND = ("method", "supervision", "cut", "bypassed", "network_sha256", "protocol_sha256")
+"""Entries of `Meta` that are the same for all points of a curve."""
 
 
 def collect_curves(jobs: Sequence[Job], done: set[str]) -> tuple[list[Path], dict[str, str]]:
@@ -117,7 +119,7 @@ def unnamed_points(jobs: Sequence[Job]) -> list[str]:
 
 
 def _check_kind(job: Job, result: ResultFile, files: Sequence[ResultFile]) -> None:
-    for name in ("method", "supervision", "cut", "bypassed", "network_sha256", "protocol_sha256"):
+    for name in KIND:
         for file in files[:1]:
             mine, theirs = getattr(result.meta, name), getattr(file.meta, name)
             if mine != theirs:
