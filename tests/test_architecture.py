@@ -30,7 +30,7 @@ TRAINING = {"rate_estimators", "losses", "training", "datasets", "configs"}
 ALLOWED = {
     **UP_TO,
     **{part: UP_TO["models"] | {"rate_estimators", "losses", "training"} for part in ("losses", "training")},
-    "rate_estimators": {"errors", "ops", "rate_estimators"},
+    "rate_estimators": UP_TO["coding"] | {"rate_estimators"},
     "search": UP_TO["search"] | TRAINING,
     "cli": UP_TO["cli"] | TRAINING,
     "datasets": {"errors", "ops", "datasets"},

@@ -3,6 +3,7 @@
 from .container import read_container, write_container
 from .huffman import HuffmanCoder
 from .mode_coder import ModeCoder
+from .modes import MAX_MODES, fit_modes
 from .payload import Payload, pack_payload, unpack_payload
 from .published_table import PublishedTable
 from .static_coder import StaticCoder
@@ -11,6 +12,7 @@ from .symbol_tables import SymbolTables
 from .tables import Tables, build_tables, count_symbols
 
 __all__ = [
+    "MAX_MODES",
     "HuffmanCoder",
     "ModeCoder",
     "Payload",
@@ -21,6 +23,7 @@ __all__ = [
     "Tables",
     "build_tables",
     "count_symbols",
+    "fit_modes",
     "pack_payload",
     "read_container",
     "unpack_payload",

@@ -6,6 +6,7 @@ from .factorized import FactorizedRateEstimator
 from .hyperprior import HyperpriorRateEstimator
 from .l1 import L1RateEstimator
 from .mean_scale_hyperprior import MeanScaleHyperpriorRateEstimator
+from .mode_table import ModeTableRateEstimator
 from .scale_hyperprior import ScaleHyperpriorRateEstimator
 from .static_table import StaticTableRateEstimator
 
@@ -15,6 +16,7 @@ __all__ = [
     "HyperpriorRateEstimator",
     "L1RateEstimator",
     "MeanScaleHyperpriorRateEstimator",
+    "ModeTableRateEstimator",
     "RateEstimate",
     "RateEstimator",
     "ScaleHyperpriorRateEstimator",

@@ -7,6 +7,7 @@ from .base import RateEstimator
 from .factorized import FactorizedRateEstimator
 from .l1 import L1RateEstimator
 from .mean_scale_hyperprior import MeanScaleHyperpriorRateEstimator
+from .mode_table import ModeTableRateEstimator
 from .scale_hyperprior import ScaleHyperpriorRateEstimator
 from .static_table import StaticTableRateEstimator
 
@@ -17,6 +18,7 @@ RATE_ESTIMATORS: dict[str, type[RateEstimator]] = {
     "factorized": FactorizedRateEstimator,
     "scale_hyperprior": ScaleHyperpriorRateEstimator,
     "mean_scale_hyperprior": MeanScaleHyperpriorRateEstimator,
+    "mode_table": ModeTableRateEstimator,
     "static_table": StaticTableRateEstimator,
 }
 """Every kind by its name in configs."""

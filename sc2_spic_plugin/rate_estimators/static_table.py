@@ -82,12 +82,9 @@ class StaticTableRateEstimator(RateEstimator):
                 "build the estimator with that latent_size or with positions=False."
             )
         with torch.no_grad():
-            rows = self._rows(latent)
             values = torch.nan_to_num(latent.detach() - self.offset, nan=0.0, posinf=1e6, neginf=-1e6).clamp_min_(0)
             symbols = torch.round(values)
-            if self.training:
-                self._count(rows, symbols)
-            table = self.code_lengths()
+            table, rows, side_bits = self._tables_of(symbols)
             if self.training and self.mode == "interpolated":
                 bits, slope = _line(table, rows, values)
             else:
@@ -95,7 +92,7 @@ class StaticTableRateEstimator(RateEstimator):
             slope = slope * (latent >= self.offset)
         cost = torch.addcmul(bits, slope, latent - latent.detach())  # value `bits`, gradient `slope`
         total = cost.flatten(1).sum(1)  # a latent that is not finite makes 0 * inf above, so the total is not finite
-        return RateEstimate(bits=total, side_bits=total.new_zeros(total.shape))
+        return RateEstimate(bits=total + side_bits, side_bits=side_bits)
 
     def _slope(self, table: CodeLengths, rows: Tensor, values: Tensor) -> Tensor:
         """Returns the gradient of the cost at `values` >= 0."""
@@ -103,16 +100,27 @@ class StaticTableRateEstimator(RateEstimator):
             return _line(table, rows, values + 0.5)[0] - _line(table, rows, (values - 0.5).clamp_min_(0))[0]
         return _line(table, rows, values)[1]
 
-    def _rows(self, latent: Tensor) -> Tensor:
-        """Returns where each element's row starts in the flattened table, broadcastable to the latent."""
-        cells, alphabet = self.counts.shape[1:]
-        size = latent.shape[-2:] if self.positions else (1, 1)
-        starts = torch.arange(0, self.channels * cells * alphabet, alphabet, device=latent.device)
+    def _tables_of(self, symbols: Tensor) -> tuple[CodeLengths, Tensor, Tensor]:
+        """Counts a training batch; returns the code lengths, where in them each symbol's row starts, and side bits."""
+        rows = self._rows(symbols)
+        if self.training:
+            self._count(rows, symbols)
+        return self.code_lengths(), rows, symbols.new_zeros(len(symbols))
+
+    def _rows(self, symbols: Tensor) -> Tensor:
+        """Returns where each symbol's row starts in the flattened table, broadcastable to (B, C, h, w)."""
+        cells, alphabet = self.counts.shape[-2:]
+        size = symbols.shape[-2:] if self.positions else (1, 1)
+        starts = torch.arange(0, self.channels * cells * alphabet, alphabet, device=symbols.device)
         return starts.view(1, self.channels, *size)
+
+    def _columns(self, symbols: Tensor) -> Tensor:
+        """Returns the column of each symbol in its row."""
+        return symbols.clamp_max(self.counts.shape[-1] - 1).long()
 
     def _count(self, rows: Tensor, symbols: Tensor) -> None:
         """Lets the counts decay and adds the batch's symbols, of all ranks, in place and without a host sync."""
-        places = (rows + symbols.clamp_max(self.counts.shape[-1] - 1).long()).flatten()
+        places = (rows + self._columns(symbols)).flatten()
         batch = torch.zeros_like(self.counts)
         batch.view(-1).index_add_(0, places, batch.new_ones(places.numel()))
         sum_in_place([batch])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -236,3 +237,14 @@ def test_the_version_is_printed(command) -> None:
     from sc2_spic_plugin import __version__
 
     assert command("--version").out.strip() == __version__
+
+
+@pytest.mark.parametrize(("said", "holds"), [(None, "1"), ("0", "0")])
+def test_torch_asks_for_huge_pages_unless_the_user_says_otherwise(said, holds, monkeypatch) -> None:
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", said or "")
+    if said is None:
+        monkeypatch.delenv("THP_MEM_ALLOC_ENABLE")
+    monkeypatch.setattr("sys.argv", ["sc2-spic", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert os.environ["THP_MEM_ALLOC_ENABLE"] == holds
