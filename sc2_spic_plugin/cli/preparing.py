@@ -10,6 +10,7 @@ from ..datasets.flat_folder import NO_LABEL
 from ..errors import CheckpointError, ConfigError, nearest
 from ..leaderboard import Protocol, check_transform
 from ..ops.precision import computes_bf16, settled_precision
+from ..ops.ranks import is_first
 from ..training.build import BuiltConfig
 from ..training.loading import last_stage, transform_name
 from ..training.loop import CHECKPOINT
@@ -50,7 +51,7 @@ def checked_precision(precision: str, device: str) -> str:
     """
     place = checked_device(device)
     settled = settled_precision(precision, place)
-    if settled == "bf16" and not computes_bf16(place):
+    if settled == "bf16" and not computes_bf16(place) and is_first():
         console.print(
             f"bf16: `{device}` has no instructions for it here, so that it takes many times as long as fp32; pass "
             "--precision auto",

@@ -18,7 +18,7 @@ from ..ops.ranks import barrier, first_ahead, is_first, joined, world_size
 from ..training import SpicModel
 from ..training.build import BuiltConfig
 from ..training.calibrate import calibrate
-from ..training.checkpoint import load_model_checkpoint, replace_model
+from ..training.checkpoint import load_model_checkpoint, replace_model, training_precision
 from ..training.distributed import own_batches
 from ..training.loading import calibration_loader
 from ..training.loop import CHECKPOINT, train
@@ -76,9 +76,8 @@ def run_config(config: str | Path, out: Path, options: RunOptions) -> Measured:
     Raises:
         SpicError: a config, data set, checkpoint or loss that stops the run; what was written before stays.
     """
-    options = _settled(options)
     with joined(options.device) as device:
-        resumed = _state_to_resume(config, out, options) if options.resume else None
+        resumed, options = _begun(config, out, options)
         opened = _opened(config, out, options, device)
         with _progress(opened.about["name"]) as report:
             if options.test_only:
@@ -99,17 +98,26 @@ def train_config(config: str | Path, out: Path, options: RunOptions) -> Path:
     Raises:
         SpicError: as `run_config`.
     """
-    options = _settled(options)
     with joined(options.device) as device:
-        resumed = _state_to_resume(config, out, options) if options.resume else None
+        resumed, options = _begun(config, out, options)
         opened = _opened(config, out, options, device, is_measured=False)
         with _progress(opened.about["name"]) as report:
             return _trained(opened, out, options, resumed, report)
 
 
-def _settled(options: RunOptions) -> RunOptions:
-    """Returns the options with `fp32` or `bf16` in place of `auto`."""
-    return replace(options, precision=checked_precision(options.precision, options.device))
+def _begun(config: str | Path, out: Path, options: RunOptions) -> tuple[SavedState | None, RunOptions]:
+    """Returns the state to go on from, None for a new run, and the options with `fp32` or `bf16` in place of `auto`.
+
+    A training goes on in what it began in, on a device that is fast in something else too.
+    """
+    saved = _state_to_resume(out, options) if options.resume else None
+    began_in = None if saved is None else saved.content["facts"].get("precision")
+    precision = began_in if began_in is not None and options.precision == "auto" else options.precision
+    options = replace(options, precision=checked_precision(precision, options.device))
+    if saved is not None:
+        saved.check(_facts(_same_text(config, out, options), options))
+        _say_where(saved)
+    return saved, options
 
 
 def _opened(config: str | Path, out: Path, options: RunOptions, device: str, is_measured: bool = True) -> OpenedConfig:
@@ -144,7 +152,10 @@ def _measured(opened: OpenedConfig, checkpoint: Path | None, options: RunOptions
     evaluations = measure(built, protocol, report)
     costs = measure_unit_costs(built, protocol, list(evaluations), report) if options.costs else {}
     digest = None if checkpoint is None else file_digest(checkpoint)
-    trained_in = {} if options.test_only else {"training_precision": options.precision}
+    precision: str | None = options.precision
+    if options.test_only:
+        precision = None if checkpoint is None else training_precision(checkpoint)
+    trained_in = {} if precision is None else {"training_precision": precision}
     points = [
         MeasuredPoint(
             evaluation.point(
@@ -221,18 +232,21 @@ def _same_text(config: str | Path, out: Path, options: RunOptions) -> str:
     return text
 
 
-def _state_to_resume(config: str | Path, out: Path, options: RunOptions) -> SavedState:
+def _state_to_resume(out: Path, options: RunOptions) -> SavedState:
     if options.test_only:
         raise ConfigError("--test-only trains nothing, so it resumes nothing; pass one of the two.")
-    saved = find_state(out)
-    saved.check(_facts(_same_text(config, out, options), options))
-    for path in saved.damaged if is_first() else ():
+    return find_state(out)
+
+
+def _say_where(saved: SavedState) -> None:
+    """Tells the user from where a training goes on."""
+    if not is_first():
+        return
+    for path in saved.damaged:
         console.print(f"{path} is damaged and is dropped; going on from the state before it", soft_wrap=True)
     where = saved.position
     place = f"the end of epoch {where.epoch + 1}" if where.finished else f"step {where.step} of epoch {where.epoch + 1}"
-    if is_first():
-        console.print(f"resuming from {saved.path}, {place}", soft_wrap=True)
-    return saved
+    console.print(f"resuming from {saved.path}, {place}", soft_wrap=True)
 
 
 def _facts(text: str, options: RunOptions) -> dict[str, Any]:

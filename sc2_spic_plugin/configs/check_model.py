@@ -81,6 +81,9 @@ def _spic_model(where: str, function: str, kwargs: Mapping[str, Any]) -> Iterato
         estimators = [str(plan.rate_estimator["key"]) for plan in bank.values()]
     except ConfigError as error:
         yield f"{where}: {error}"
+    active, names = kwargs.get("active"), [name for name, _ in units]
+    if names and active is not None and active not in names:
+        yield f"`active` of {where} is `{active}`, which is no unit. {nearest(str(active), names)}"
     checks: list[Callable[[], Any]] = [
         *(lambda name=name, unit=unit: checked_unit(name, unit) for name, unit in units),  # type: ignore[misc]
         lambda: checked_analysis(kwargs.get("analysis_config") or {}),

@@ -129,7 +129,7 @@ def train(
             restart = resumed
         enter_stage(box)
     taker = build_step(box, built.model)
-    selection = Selection(built.model, taker.names, checkpoint, now.best)
+    selection = Selection(built.model, taker.names, checkpoint, now.best, precision)
     epoch_to_update, written = train_config.get("epoch_to_update"), time.monotonic()
 
     def stop(loss: float, unit: str, where: str) -> TrainingError:

@@ -23,10 +23,13 @@ class Selection:
         names: its units; `("",)` selects the model as a whole.
         path: the checkpoint of the best.
         best: the best value of each, from an earlier part of this training; its checkpoint is read back.
+        precision: what it is trained in, for the checkpoint to say.
     """
 
-    def __init__(self, model: nn.Module, names: tuple[str, ...], path: Path, best: dict[str, float]) -> None:
-        self.model, self.names, self.path = model, names, path
+    def __init__(
+        self, model: nn.Module, names: tuple[str, ...], path: Path, best: dict[str, float], precision: str | None = None
+    ) -> None:
+        self.model, self.names, self.path, self.precision = model, names, path, precision
         self.best = {name: best.get(name, math.inf) for name in names}
         self.best_is_saved = any(map(math.isfinite, best.values())) and path.is_file()
         self._kept: dict[str, Tensor] = {}
@@ -50,5 +53,5 @@ class Selection:
             self._kept = {key: fresh.get(key, self._kept.get(key, value)) for key, value in state.items()}
             state = self._kept
         if is_first():
-            save_state_checkpoint(self.path, state, sum(self.best.values()) / len(self.best))
+            save_state_checkpoint(self.path, state, sum(self.best.values()) / len(self.best), self.precision)
         self.best_is_saved = True

@@ -13,6 +13,7 @@ from sc2_spic_plugin.configs.stored import reportless_values, store_values
 from sc2_spic_plugin.datasets import SyntheticImages
 from sc2_spic_plugin.errors import ConfigError
 from sc2_spic_plugin.layers import BottleneckUnit
+from sc2_spic_plugin.training.resume import find_state
 
 BANK = {
     "models.model.kwargs.unit": None,
@@ -86,6 +87,19 @@ def test_units_that_are_compiled_make_the_same_checkpoint(
     assert list(one) == list(other) and all(torch.equal(one[key], other[key]) for key in one)
     with pytest.raises(ConfigError, match="made with another compiled"):
         train_config(config, tmp_path / "compiled", RunOptions(overrides=values, resume=True))
+
+
+def test_auto_goes_on_in_the_precision_that_the_training_began_in(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, out = "smoke/spic_unsupervised.yaml", tmp_path / "run"
+    values = {**BANK, **store_values(text_of(config), store)}
+    train_config(config, out, RunOptions(overrides=values, precision="fp32"))
+    monkeypatch.setattr("sc2_spic_plugin.ops.precision.computes_bf16", lambda _: True)  # on another machine
+    train_config(config, out, RunOptions(overrides=values, precision="auto", resume=True))
+    assert find_state(out).content["facts"]["precision"] == "fp32"
+    with pytest.raises(ConfigError, match=r"made with another precision \(fp32, now bf16\)"):
+        train_config(config, out, RunOptions(overrides=values, precision="bf16", resume=True))
 
 
 def test_a_config_that_the_store_does_not_fit_is_refused(store: Path) -> None:

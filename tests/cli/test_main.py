@@ -116,6 +116,7 @@ def test_test_only_measures_a_checkpoint_alike(trained: Path, config: Path, comm
     outcome = command("run", config, "--test-only", "--checkpoint", checkpoint, "--out", tmp_path / "t", "--seed", 3)
     assert outcome.code == 0 and str(tmp_path / "t" / "result.json") in outcome.out
     same = ("top1", "bpp", "payload_bytes", "code_bytes", "harness_kilobytes", "checkpoint_sha256")
+    same = (*same, "training_precision")
     assert {name: point_of(tmp_path / "t")[name] for name in same} == {name: point_of(trained)[name] for name in same}
 
 

@@ -87,6 +87,10 @@ WRONG = {
     "unknown unit key": ({"models.model.kwargs.unit.strde": 2}, "unknown key `strde` .*Did you mean `stride`"),
     "unknown network key": ({"models.model.kwargs.network.src_chpt": ""}, "Did you mean `src_ckpt`"),
     "unknown estimator": ({"models.model.kwargs.rate_estimator.key": "static_tabel"}, "Did you mean `static_table`"),
+    "active unit that is none": (
+        {"models.model.kwargs.unit_name": "rate4", "models.model.kwargs.active": "rate3"},
+        "`active` of .* is `rate3`, which is no unit. Did you mean `rate4`",
+    ),
     "unknown analyzer": (
         {"models.model.kwargs.analysis_config.analyzer_configs.1.key": "SpicSizeAnalyser"},
         "Did you mean `SpicSizeAnalyzer`",

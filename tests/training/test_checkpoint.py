@@ -9,7 +9,13 @@ import torch
 from tiny_parts import assert_same, make_network, make_student
 
 from sc2_spic_plugin.errors import CheckpointError
-from sc2_spic_plugin.training.checkpoint import load_model_checkpoint, save_model_checkpoint
+from sc2_spic_plugin.training.checkpoint import (
+    load_model_checkpoint,
+    replace_model,
+    save_model_checkpoint,
+    save_state_checkpoint,
+    training_precision,
+)
 
 
 def test_checkpoints_are_whole_or_absent(tmp_path: Path, monkeypatch: Any) -> None:
@@ -26,6 +32,17 @@ def test_checkpoints_are_whole_or_absent(tmp_path: Path, monkeypatch: Any) -> No
     with pytest.raises(OSError, match="No space left"):
         save_model_checkpoint(path, make_student(seed=3), 0.5)
     assert path.read_bytes() == before and [entry.name for entry in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_checkpoint_says_what_it_was_trained_in_if_that_is_known(tmp_path: Path) -> None:
+    model, path, plain = make_student(), tmp_path / "a.pt", tmp_path / "plain.pt"
+    save_state_checkpoint(path, model.state_dict(), 0.5, "bf16")
+    replace_model(path, tmp_path / "b.pt", make_student(seed=3))
+    assert [training_precision(each) for each in (path, tmp_path / "b.pt")] == ["bf16", "bf16"]
+    save_model_checkpoint(plain, model, 0.5)
+    torch.save(model.state_dict(), tmp_path / "bare.pt")
+    silent = (plain, tmp_path / "bare.pt", tmp_path / "network.safetensors")
+    assert [training_precision(each) for each in silent] == [None, None, None]
 
 
 def test_what_the_hosts_script_saves_is_read_back(tmp_path: Path) -> None:
