@@ -118,7 +118,7 @@ class ModeTableRateEstimator(StaticTableRateEstimator):
         table, naming = self.code_lengths(), self.naming_bits()
         costs = functional.embedding_bag((rows + columns).flatten(1), table.bits.flatten(1).T, mode="sum") + naming
         modes = costs.argmin(1)
-        rows = rows + modes.view(-1, 1, 1, 1) * self.counts.numel() // self.modes
+        rows = rows + modes.view(-1, 1, 1, 1) * (self.counts.numel() // self.modes)
         if self.training:
             self._count(rows, symbols)
         return table, rows, naming[modes]
@@ -141,7 +141,7 @@ class ModeTableRateEstimator(StaticTableRateEstimator):
         groups = np.unique(fit_modes(columns, self.modes), return_inverse=True)[1]
         rows = self._rows(torch.zeros(1, *self._shape))
         places = torch.from_numpy(columns).long().view(-1, *self._shape) + rows
-        places += torch.from_numpy(groups).view(-1, 1, 1, 1) * self.counts.numel() // self.modes
+        places += torch.from_numpy(groups).view(-1, 1, 1, 1) * (self.counts.numel() // self.modes)
         counted = torch.bincount(places.flatten(), minlength=self.counts.numel())
         self.counts.copy_(counted.view_as(self.counts))
 
