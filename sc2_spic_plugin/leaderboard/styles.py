@@ -39,7 +39,7 @@ METHOD_STYLES: dict[str, MethodStyle] = {
     "spic": MethodStyle("SPIC", "#0b3c8c", "o"),
     "spic_static_table": MethodStyle("SPIC, static table", "#2f6fd0", "h"),
     "spic_static_table_modes": MethodStyle("SPIC, static table, modes", "#08306b", "d"),
-    "spic_mode_table": MethodStyle("SPIC, mode table", "#d95f9a", "*"),
+    "spic_mode_table": MethodStyle("SPIC, mode table", "#d95f9a", "p"),
     "spic_l1": MethodStyle("SPIC, l1", "#e69f00", "v"),
     "spic_factorized": MethodStyle("SPIC, factorised", "#117a55", "<"),
     "spic_scale_hyperprior": MethodStyle("SPIC, scale hyperprior", "#6a3d9a", ">"),

@@ -17,6 +17,7 @@ SUPERVISIONS = {"supervised": "supervised", "label-free": "unsupervised"}
 METHODS = {
     "static table": "spic_static_table",
     "static table with modes": "spic_static_table_modes",
+    "mode table": "spic_mode_table",
     "l1": "spic_l1",
     "Entropic Student": "entropic_student",
     "JPEG": "jpeg",
