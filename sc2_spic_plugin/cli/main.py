@@ -218,7 +218,7 @@ def _processes() -> int:
 
 def main() -> None:
     """Runs the command line; our own errors become one message and exit code 1."""
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch then asks Linux for huge pages: a sixth of a training
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch asks Linux for huge pages: steps are faster
     try:
         app(standalone_mode=True)
     except (SpicError, OSError) as error:
