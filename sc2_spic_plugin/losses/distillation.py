@@ -11,7 +11,18 @@ from .hooked import hooked_output
 
 __all__ = ["SpicDistillationLoss"]
 
-METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mae": F.l1_loss, "mse": F.mse_loss}
+
+def _divergence(student: Tensor, original: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of the student's classes from the original's, in nats; mean of images and pixels."""
+    scores, targets = F.log_softmax(student, dim=1), F.log_softmax(original, dim=1)
+    return F.kl_div(scores, targets, reduction="none", log_target=True).sum(1).mean()
+
+
+METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mae": F.l1_loss,
+    "mse": F.mse_loss,
+    "kl": _divergence,
+}
 
 
 class SpicDistillationLoss(nn.Module):
