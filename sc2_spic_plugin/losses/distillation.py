@@ -26,15 +26,17 @@ METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class SpicDistillationLoss(nn.Module):
-    """Mean absolute (or squared) difference between the student's and the original network's output; no label is read.
+    """Difference between the student's and the original network's output; no label is read.
 
     Args:
         layer: `.` for the final output, or a module behind the cut listed in the model's `distillation_layers`.
-        metric: `mae` or `mse`.
+        metric: `mae` or `mse`, the mean absolute or squared difference of any output; or `kl`, the divergence between
+            the classes that final scores of shape (B, classes, ...) stand for, which spends no bits on what all
+            scores of an image have in common, nor on those of classes that it is not of.
         entry: which entry is compared where an output is a dict, as a segmentation network's is.
 
     Raises:
-        ConfigError: unknown metric.
+        ConfigError: unknown metric, or `kl` of a layer that has no classes.
 
     In a config:
 
@@ -42,13 +44,16 @@ class SpicDistillationLoss(nn.Module):
           criterion: {key: 'SpicDistillationLoss', kwargs: {metric: 'mae'}}
           weight: 1.0
 
-    Source: Ahuja et al., CVPR 2023, section 2.3 (deeper layers do better, Fig. 4).
+    Source: Ahuja et al., CVPR 2023, section 2.3, for `mae` and `mse` (deeper layers do better, Fig. 4); Hinton et al.,
+    "Distilling the Knowledge in a Neural Network", 2015, for `kl`, here at temperature 1.
     """
 
     def __init__(self, layer: str = ".", metric: str = "mae", entry: str = "out") -> None:
         super().__init__()
         if metric not in METRICS:
             raise ConfigError(f"unknown metric `{metric}`. {nearest(metric, METRICS)}")
+        if metric == "kl" and layer != ".":
+            raise ConfigError(f"`kl` compares classes, and `{layer}` has features: use `mae` or `mse`, or layer `.`.")
         self.metric, self.entry = metric, entry
         self.student_path = "." if layer == "." else f"back_end.{layer}"
         self.original_path = "original.output" if layer == "." else f"original.{layer.replace('.', '_')}"

@@ -14,6 +14,7 @@ from ..coding.payload import MAX_UNITS
 from ..configs import check_config, render_config, resolve_config
 from ..configs.plain import load_plain
 from ..errors import ConfigError, nearest
+from ..losses import SpicDistillationLoss
 from .dimensions import CUT, DIMENSIONS, LAYER, Choices, Dimension, read_dimension
 
 __all__ = ["EarlyStopping", "SearchSpace", "load_space"]
@@ -223,6 +224,8 @@ def _space_problems(space: SearchSpace) -> Iterator[str]:
     distils = [name for name, term in terms.items() if (term.get("criterion") or {}).get("key") == _DISTILLATION]
     if LAYER in space.dimensions and len(distils) != 1:
         yield f"`{LAYER}` needs a base config whose loss has one {_DISTILLATION}; this one has {len(distils)}."
+    elif LAYER in space.dimensions:
+        yield from _distillation_problems(space, terms[distils[0]]["criterion"].get("kwargs") or {})
     if space.candidates > MAX_UNITS:
         yield f"`candidates` is {space.candidates}; a bank has at most {MAX_UNITS} units."
     unit = space.model.get("unit") or {}
@@ -232,3 +235,11 @@ def _space_problems(space: SearchSpace) -> Iterator[str]:
         yield "the base config's unit has a `geometry`, which fixes its stride; remove one of the two."
     if space.early_stopping is not None and (stage.get("optimizer") or {}).get("module_wise_kwargs"):
         yield "`early_stopping` needs an optimizer with one group of parameters; set it to null."
+
+
+def _distillation_problems(space: SearchSpace, kwargs: Mapping[str, Any]) -> Iterator[str]:
+    for layer in dict.fromkeys(layer for cut in space.cuts for layer in space.layers(cut)):
+        try:
+            SpicDistillationLoss(**{**kwargs, "layer": layer})
+        except ConfigError as error:
+            yield f"`{LAYER}`: {error}"

@@ -25,6 +25,29 @@ def test_the_distortion_is_the_mean_difference_to_the_original_at_the_same_layer
         assert bool((gradient < 0).all())
 
 
+def test_the_divergence_is_of_the_classes_and_of_nothing_that_all_scores_share() -> None:
+    generator = torch.Generator().manual_seed(0)
+    student, original = (torch.randn(3, 5, 2, generator=generator, dtype=torch.float64) for _ in range(2))
+    loss = SpicDistillationLoss(metric="kl")
+
+    def divergence(scores: Tensor) -> Tensor:
+        return loss(io_dict(**{".": scores, "original__output": original}))
+
+    mine, others = student.softmax(1), original.softmax(1)
+    expected = (others * (others / mine).log()).sum(1).mean()  # of images and of places, each with its classes
+    torch.testing.assert_close(divergence(student), expected)
+    torch.testing.assert_close(divergence(student + torch.randn(3, 1, 2, generator=generator)), expected)
+    assert float(divergence(original)) == pytest.approx(0, abs=1e-12)
+    scores = student.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(divergence(scores), scores)
+    torch.testing.assert_close(gradient, (mine - others) / 6)
+
+
+def test_the_divergence_of_a_layer_without_classes_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"`kl` compares classes, and `layer4\.1` has features: use `mae` or `mse`"):
+        SpicDistillationLoss("layer4.1", "kl")
+
+
 def test_the_rate_is_the_mean_over_the_batch() -> None:
     assert float(SpicRateLoss()(io_dict(rate=torch.tensor([1.0, 2.0, 6.0])))) == 3.0
     assert float(SpicRateLoss("other")(io_dict(other=torch.tensor([4.0])))) == 4.0

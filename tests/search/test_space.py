@@ -14,6 +14,7 @@ from sc2_spic_plugin.search.bank_config import bank_text, front_text, store_text
 from sc2_spic_plugin.search.candidate import Candidate, Group
 from sc2_spic_plugin.search.dimensions import DIMENSIONS
 
+METRIC = "train.stage1.criterion.kwargs.sub_terms.distillation.criterion.kwargs.metric"
 SHIPPED = [name for name in list_configs() if name.startswith("search/")]
 
 
@@ -70,6 +71,10 @@ def test_a_candidate_is_the_unit_that_its_bank_trains(space: SearchSpace) -> Non
         ({"space": {"stride": {"by_cut": {"layer3": [2]}}}}, "names a cut `layer3` that is none of the space's"),
         ({"space": {"cut": ["layer2", "layer3"], "stride": {"by_cut": {"layer3": [2]}}}}, "nothing about `layer2`"),
         ({"base": "smoke/spic_supervised.yaml", "space": {"distillation_layer": ["."]}}, "has 0"),
+        (
+            {"values": {METRIC: "kl"}, "space": {"distillation_layer": [".", "layer4"]}},
+            "`kl` compares classes, and `la",
+        ),
         ({"trials": 0}, "`trials` must be a whole number of 1 or more"),
         ({"candidates": 65}, "a bank has at most 64 units"),
         ({"early_stopping": {"after": 1.5}}, "`early_stopping.after` must lie between 0 and 1"),
