@@ -29,6 +29,7 @@ def cache_features(
     seed: int = 0,
     consents: bool = False,
     overrides: Mapping[str, Any] | None = None,
+    source: Path | None = None,
 ) -> str:
     """Builds, or goes on building, the feature store of a config.
 
@@ -42,13 +43,15 @@ def cache_features(
         seed: of the views.
         consents: whether more than 10 GB may be written.
         overrides: values to replace in the config.
+        source: a finished store of an earlier cut, which is carried on instead of reading images.
 
     Returns:
         One sentence: what the store holds and how much was computed now.
 
     Raises:
-        ConfigError: a config that trains no SPIC model, or a store of more than 10 GB without consent.
-        DataError: the disk is full.
+        ConfigError: a config that trains no SPIC model, a store of more than 10 GB without consent, or a source that
+            does not lie before or lacks rows.
+        DataError: the disk is full, or a source that was not finished.
     """
     path = resolve_config(config)
     text = render_config(path.read_text(), overrides) if overrides else path.read_text()
@@ -60,7 +63,7 @@ def cache_features(
     seed_everything(seed)
     built = build_config(write_atomic(out / "config.yaml", text), checked_device(device))
     plain = load_plain(text)
-    plan = plan_config_store(built, plain, reads_labels(plain["train"]), views, images, precision, seed)
+    plan = plan_config_store(built, plain, reads_labels(plain["train"]), views, images, precision, seed, source)
     assert isinstance(built.model, SplitModel)  # or there would be no plan
     size = gigabytes(plan.total_bytes)
     counts = ", ".join(f"{name} {part.images} x {part.views}" for name, part in plan.description.parts.items())

@@ -46,12 +46,16 @@ def cache(
     ] = "fp32",
     seed: Annotated[int, typer.Option(help="of the views")] = 0,
     yes: Annotated[bool, typer.Option("--yes", help="write more than 10 GB without asking")] = False,
+    source: Annotated[
+        Path | None, typer.Option(help="a store of an earlier cut, carried on from there instead of from images")
+    ] = None,
     values: Set = None,
 ) -> None:
     """Compute the front-end once for many trainings: `sc2-spic run CONFIG --store FOLDER` reads what it gave."""
     from .caching import cache_features
 
-    typer.echo(cache_features(config, out, views, subset, device, precision, seed, yes, parse_overrides(values)))
+    overrides = parse_overrides(values)
+    typer.echo(cache_features(config, out, views, subset, device, precision, seed, yes, overrides, source))
 
 
 @app.command()

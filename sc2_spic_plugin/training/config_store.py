@@ -1,13 +1,14 @@
 """Which rows the feature store of a config holds: its training, selection and calibration images."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
 from ..models import SplitModel
 from .build import BuiltConfig
 from .loading import calibration_images, last_stage
-from .store import StorePlan, plan_store, subset
+from .store import EarlierStore, StorePlan, plan_store, subset
 from .store.description import CALIBRATION, SELECTION, TRAIN
 
 __all__ = ["plan_config_store"]
@@ -21,6 +22,7 @@ def plan_config_store(
     images: int | None = None,
     precision: str = "fp32",
     seed: int = 0,
+    source: Path | None = None,
 ) -> StorePlan:
     """Plans the store of a config; nothing is written.
 
@@ -32,6 +34,7 @@ def plan_config_store(
         images: how many training images; None: all.
         precision: `fp32` or `bf16`.
         seed: of views and subset.
+        source: a finished store of an earlier cut, which is carried on instead of reading images.
 
     Raises:
         ConfigError: a model that is not cut anywhere, or a store that cannot be built.
@@ -55,4 +58,5 @@ def plan_config_store(
         precision,
         seed,
         stage["train_data_loader"]["kwargs"].get("num_workers", 0),
+        None if source is None else EarlierStore(source, built.model),
     )

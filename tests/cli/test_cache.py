@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from sc2_spic_plugin.cli.caching import cache_features
+from sc2_spic_plugin.cli.main import app
 from sc2_spic_plugin.cli.running import RunOptions, run_config, train_config
 from sc2_spic_plugin.configs import render_config, resolve_config
 from sc2_spic_plugin.configs.stored import reportless_values, store_values
@@ -56,6 +58,19 @@ def test_a_bank_trained_from_the_store_has_a_row_for_each_unit(store: Path, tmp_
     assert [each.point.payload_bytes for each in again.points] == [
         next(point.payload_bytes for point in result.points if point.unit == each.point.unit) for each in again.points
     ]
+
+
+def test_a_store_of_a_later_cut_is_carried_on_from_it(store: Path, tmp_path: Path) -> None:
+    folder, later = tmp_path / "later", {**BANK, "models.model.kwargs.cut": "layer3"}
+    arguments = ["cache", "smoke/spic_unsupervised.yaml", "--out", str(folder), "--source", str(store)]
+    for key, value in later.items():
+        arguments += ["--set", f"{key}={json.dumps(value)}"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    description = json.loads((folder / "store.json").read_text())
+    assert (description["cut"], description["carried_from"]) == ("layer3", ["layer2"])
+    values = {**later, **store_values(text_of("smoke/spic_unsupervised.yaml"), folder)}
+    assert train_config("smoke/spic_unsupervised.yaml", tmp_path / "run", RunOptions(overrides=values)).is_file()
 
 
 def test_training_from_the_store_needs_no_image(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

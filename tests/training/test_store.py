@@ -19,8 +19,9 @@ from sc2_spic_plugin.training import SpicModel
 from sc2_spic_plugin.training.build import BuiltConfig, seed_everything
 from sc2_spic_plugin.training.calibrate import calibrate
 from sc2_spic_plugin.training.loop import train
-from sc2_spic_plugin.training.store import FeatureStore, build_store, building, plan_store, subset
+from sc2_spic_plugin.training.store import EarlierStore, FeatureStore, build_store, building, plan_store, subset
 from sc2_spic_plugin.training.store.building import _data_digest
+from sc2_spic_plugin.training.store.description import StoreDescription
 
 DEVICE = torch.device("cpu")
 UNITS = {"low": {"latent_channels": 3, "rate_weight": 4.0}, "high": {"latent_channels": 6, "rate_weight": 0.5}}
@@ -41,17 +42,27 @@ class Shifted(Dataset):
         return torch.roll(image, int(torch.randint(8, ())), dims=2), target
 
 
-def make_bank(**kwargs: Any) -> SpicModel:
+def make_bank(cut: str = "layer2", **kwargs: Any) -> SpicModel:
     network = make_network()
     torch.manual_seed(3)
-    return SpicModel(network, "layer2", units=UNITS, input_size=(3, 32, 32), **kwargs)
+    return SpicModel(network, cut, units=UNITS, input_size=(3, 32, 32), **kwargs)
 
 
-def make_store(folder: Path, model: SpicModel, train_images: Any = None, views: int = 2, labelled: bool = True) -> Path:
+def make_store(
+    folder: Path,
+    model: SpicModel,
+    train_images: Any = None,
+    views: int = 2,
+    labelled: bool = True,
+    source: Path | None = None,
+    **options: Any,
+) -> Path:
     images = train_images or Shifted()
     datasets = {"train": images, "selection": TinyImages(8, seed=1), "calibration": TinyImages(24)}
     described = {name: {"key": name, "root": "somewhere"} for name in datasets}
-    build_store(model, plan_store(model, datasets, described, views, labelled), folder)
+    earlier = None if source is None else EarlierStore(source, model)
+    plan = plan_store(model, datasets, described, views, labelled, earlier=earlier, **options)
+    build_store(model, plan, folder)
     return folder
 
 
@@ -128,6 +139,60 @@ def test_views_differ_and_each_image_keeps_its_label(tmp_path: Path, small_shard
     assert len(torch.unique(drawn.flatten(1), dim=0)) == len(
         torch.unique(torch.stack([each.features for each, _ in rows[0]]).flatten(1), dim=0)
     )
+
+
+def test_a_store_carried_on_has_the_later_features_of_the_same_views(tmp_path: Path, small_shards: None) -> None:
+    early = make_store(tmp_path / "early", make_bank("layer1", distills=True))
+    model = make_bank("layer3", distills=True)
+
+    class Unread(Shifted):
+        asked = 0
+
+        def __getitem__(self, index: int) -> tuple[Tensor, int]:
+            Unread.asked += 1
+            return super().__getitem__(index)
+
+    late = make_store(tmp_path / "late", model, Unread(), source=early)
+    assert Unread.asked == 1  # what a row takes is seen on one image
+    assert StoreDescription.load(late).carried_from == ["layer1"]
+    network = make_network().eval()
+    for part in ("train", "selection", "calibration"):
+        before, after = FeatureStore(early, part), FeatureStore(late, part)
+        assert after.about.rows == before.about.rows > 0 and after.about.rows_per_shard != before.about.rows_per_shard
+        for row in range(after.about.rows):
+            (source, one), (carried, other) = before.row(row), after.row(row)
+            assert int(one) == int(other)
+            assert_same(source.original, carried.original)
+            with torch.no_grad():
+                expected = network.layer3(network.layer2(source.features.float()[None]))[0]
+            assert torch.allclose(carried.features.float(), expected, rtol=2e-3, atol=1e-4)
+    trained(model, stored(late), unsupervised_stage(), tmp_path / "run")
+    again = make_store(tmp_path / "again", make_bank("layer2"), views=1, labelled=False, source=early)
+    assert FeatureStore(again).about.outputs == [] and int(FeatureStore(again)[0][1]) == -1
+    last = make_store(tmp_path / "last", make_bank("layer3"), views=1, labelled=False, source=again)
+    assert StoreDescription.load(last).carried_from == ["layer1", "layer2"]
+
+
+def test_a_store_that_cannot_be_carried_on_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    early = make_store(tmp_path / "early", make_bank(), labelled=False)
+    cases: list[tuple[str, Any, dict[str, Any], str]] = [
+        ("views", make_bank("layer3"), {"views": 3}, "views of part `train` differ or are missing there"),
+        ("labels", make_bank("layer3"), {"labelled": True}, "labels of part `train`, labels of part `selection`"),
+        ("outputs", make_bank("layer3", distills=True), {}, "outputs output of part `train`"),
+        ("images", make_bank("layer3"), {"train_images": Shifted(16)}, "images of part `train`"),
+        ("seed", make_bank("layer3"), {"seed": 3, "precision": "bf16"}, "precision, seed differ"),
+        ("same", make_bank("layer2"), {}, "is one of `layer2` already: use it as it is"),
+        ("before", make_bank("layer1"), {}, r"`layer2` of the store .* must lie before `layer1`"),
+    ]
+    for name, model, options, message in cases:
+        with pytest.raises(ConfigError, match=message):
+            make_store(tmp_path / name, model, source=early, **{"labelled": False, **options})
+        assert not (tmp_path / name).exists()
+    with pytest.raises(CheckpointError, match="another network"):
+        make_store(tmp_path / "network", make_student(cut="layer3", seed=5), source=early)
+    (early / "selection" / "000000.safetensors").unlink()
+    with pytest.raises(DataError, match="files of part `selection` are missing"):
+        make_store(tmp_path / "unfinished", make_bank("layer3"), labelled=False, source=early)
 
 
 def test_without_labels_none_can_be_read(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ...ops import write_atomic
 from ..batches import to_device
 from ..build import seed_everything
 from ..student import SpicModel
+from .carrying import EarlierStore
 from .description import CALIBRATION, DESCRIPTION, TRAIN, Part, StoreDescription, described_dataset, shard_path
 
 __all__ = ["CONSENT_BYTES", "StorePlan", "build_store", "gigabytes", "plan_store", "subset"]
@@ -37,12 +38,14 @@ class StorePlan:
         datasets: the images by part, transformed as the part says.
         row_bytes: by part, what a row takes.
         workers: processes that load images.
+        earlier: the store that it is carried on from; None: it is computed from the images.
     """
 
     description: StoreDescription
     datasets: Mapping[str, Any]
     row_bytes: Mapping[str, int]
     workers: int = 0
+    earlier: EarlierStore | None = None
 
     @property
     def total_bytes(self) -> int:
@@ -64,6 +67,7 @@ def plan_store(
     precision: str = "fp32",
     seed: int = 0,
     workers: int = 0,
+    earlier: EarlierStore | None = None,
 ) -> StorePlan:
     """Looks at one image of each part and says what the store will hold; nothing is written.
 
@@ -77,9 +81,11 @@ def plan_store(
         precision: `fp32` or `bf16`.
         seed: of the views.
         workers: processes that load images.
+        earlier: a finished store of an earlier cut of this network, whose rows are carried on.
 
     Raises:
-        ConfigError: fewer than one view, a bypassed cut, or views of another size than the model's `input_size`.
+        ConfigError: fewer than one view, a bypassed cut, views of another size than the model's `input_size`, or an
+            earlier store that lacks some of these rows.
         DataError: a part without images.
     """
     if views < 1:
@@ -91,7 +97,7 @@ def plan_store(
         if len(dataset) == 0:
             raise DataError(f"the {name} images of the store are none; check the data set.")
         kept = name != CALIBRATION
-        row = next(_rows(model, dataset, [0], kept, labelled and kept, "fp32", 0))
+        row = _stored(*next(_batches(model, dataset, [0], kept, "fp32", 0)), labelled and kept)
         sizes[name] = sum(value[0].numel() * value.element_size() for value in row.values())
         parts[name] = Part(
             images=len(dataset),
@@ -105,7 +111,8 @@ def plan_store(
         )
     network = bytes(model.network_digest.tolist()).hex()
     description = StoreDescription(network, model.cut, list(model.input_size), precision, seed, parts)
-    return StorePlan(description, datasets, sizes, workers)
+    description = description if earlier is None else earlier.check(description)
+    return StorePlan(description, datasets, sizes, workers, earlier)
 
 
 def build_store(
@@ -158,13 +165,16 @@ def build_store(
         part, path = description.parts[name], shard_path(folder, name, shard)
         seed_everything(_seed(description.seed, name, shard))
         kept: dict[str, list[Tensor]] = {}
-        indices = [row % part.images for row in rows]
-        keeps_outputs = name != CALIBRATION
-        for batch in _rows(
-            model, plan.datasets[name], indices, keeps_outputs, part.labelled, description.precision, plan.workers
-        ):
-            for key, value in batch.items():
-                kept.setdefault(key, []).append(value)
+        if plan.earlier is not None:
+            batches = plan.earlier.batches(name, rows, _BATCH)
+        else:
+            indices = [row % part.images for row in rows]
+            keeps_outputs = name != CALIBRATION
+            batches = _batches(model, plan.datasets[name], indices, keeps_outputs, description.precision, plan.workers)
+        for batch in batches:
+            for key, value in _stored(*batch, part.labelled).items():
+                if key.partition(".")[0] != "original" or key.partition(".")[2] in part.outputs:
+                    kept.setdefault(key, []).append(value)
             done, computed = done + len(value), computed + len(value)
             report(done, plan.rows)
         _write(path, {key: torch.cat(values) for key, values in kept.items()}, folder)
@@ -188,16 +198,15 @@ def _write(path: Path, tensors: dict[str, Tensor], folder: Path) -> None:
 
 
 @torch.no_grad()
-def _rows(
+def _batches(
     model: SplitModel,
     dataset: Any,
     indices: list[int],
     keeps_outputs: bool,
-    labelled: bool,
     precision: str,
     workers: int,
-) -> Iterator[dict[str, Tensor]]:
-    """Yields batches of rows: `features`, `original.<name>` or `original.<name>.<entry>`, `target`."""
+) -> Iterator[tuple[Tensor, dict[str, Any], Tensor]]:
+    """Yields features, the original network's outputs by name, and labels of images."""
     device, size = model.network_digest.device, tuple(model.input_size[1:])
     loader = DataLoader(Subset(dataset, indices), _BATCH, num_workers=workers, collate_fn=_collated)
     model.eval()
@@ -216,14 +225,19 @@ def _rows(
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 images = to_device(images, device)
                 features = model.open_batch(images)[0] if handles else model._split_front(images)[0]  # type: ignore[operator]
-            row = {"features": features, **_flat("original", kept)}
-            row = {key: value.cpu().half().contiguous() for key, value in row.items()}
-            if labelled:
-                row["target"] = targets.to(torch.uint8) if int(targets.max()) < 256 and targets.dim() > 1 else targets
-            yield row
+            yield features, kept, targets
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _stored(features: Tensor, original: dict[str, Any], targets: Tensor, labelled: bool) -> dict[str, Tensor]:
+    """Returns rows as they are kept: `features`, `original.<name>` or `original.<name>.<entry>`, `target`."""
+    row = {"features": features, **_flat("original", original)}
+    row = {key: value.cpu().half().contiguous() for key, value in row.items()}
+    if labelled:
+        row["target"] = targets.to(torch.uint8) if int(targets.max()) < 256 and targets.dim() > 1 else targets
+    return row
 
 
 def _flat(prefix: str, value: Any) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,8 @@ class StoreDescription:
         precision: what the front-end was computed in.
         seed: the views of image and view number follow from it.
         parts: by name: `train`, `selection`, `calibration`.
+        carried_from: earlier cuts whose stores this one was carried on from, first to last; at each of them features
+            were rounded to half precision. None of them where all rows were computed from images.
     """
 
     network_sha256: str
@@ -70,6 +72,7 @@ class StoreDescription:
     precision: str
     seed: int
     parts: dict[str, Part]
+    carried_from: list[str] = field(default_factory=list)
 
     def differences(self, other: "StoreDescription") -> list[str]:
         """Returns what differs, in words; empty if both describe the same rows."""
@@ -112,7 +115,8 @@ class StoreDescription:
             )
         try:
             parts = {name: Part(**part) for name, part in content["parts"].items()}
-            return cls(**{each.name: content[each.name] for each in fields(cls) if each.name != "parts"}, parts=parts)
+            names = [each.name for each in fields(cls) if each.name in content and each.name != "parts"]
+            return cls(**{name: content[name] for name in names}, parts=parts)
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path} lacks something ({error}); build the store anew.") from error
 

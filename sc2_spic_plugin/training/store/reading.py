@@ -92,11 +92,20 @@ class FeatureStore(Dataset):
         Raises:
             CheckpointError: another network, cut or input size.
         """
-        own = {
-            "network": bytes(model.network_digest.tolist()).hex(),
-            "cut": model.cut,
-            "input_size": list(model.input_size),
-        }
+        self._compare(model, "network", "cut", "input_size")
+
+    def check_network(self, model: SplitModel) -> None:
+        """Refuses a model of another network, wherever it is cut.
+
+        Raises:
+            CheckpointError: another network or input size.
+        """
+        self._compare(model, "network", "input_size")
+
+    def _compare(self, model: SplitModel, *keys: str) -> None:
+        network = bytes(model.network_digest.tolist()).hex()
+        values = {"network": network, "cut": model.cut, "input_size": list(model.input_size)}
+        own = {key: values[key] for key in keys}
         described = self.description
         theirs = {"network": described.network_sha256, "cut": described.cut, "input_size": described.input_size}
         differing = [f"{key} ({theirs[key]}, here {own[key]})" for key in own if own[key] != theirs[key]]
