@@ -1,17 +1,12 @@
-"""A job's process: `python -m sc2_spic_plugin.cli.bench.child` does what `sc2-spic` does; rows and costs too.
+"""What a job's process does: what `sc2-spic` does, rows and costs too; `python -m sc2_spic_plugin.cli.bench.child`."""
 
-It ends with the process that started it: the suite holds the other end of its standard input, which closes when the
-suite is killed.
-"""
-
-import os
-import signal
-import threading
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..main import app, main
 
-__all__: list[str] = []
+__all__ = ["work"]
 
 
 @app.command(hidden=True)
@@ -30,14 +25,11 @@ def costs(folder: Path) -> None:
     measure_job_costs(folder)
 
 
-def _end_with_parent() -> None:
-    while os.read(0, 1):
-        pass
-    os.killpg(os.getpgrp(), signal.SIGKILL)  # programs and loaders that it started too
+def work(arguments: Sequence[str]) -> None:
+    """Does a job, given the arguments of its command line."""
+    sys.argv = ["sc2-spic", *arguments]
+    main()
 
 
 if __name__ == "__main__":
-    if os.getpgrp() == os.getpid():  # started by a suite, in a group of its own
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ctrl-C may be ignored, where a script started it
     main()
