@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,8 @@ from ..ops import write_atomic
 from ..training import SpicModel
 from ..training.build import BuiltConfig, build_config, quiet_hosts, seed_everything
 from ..training.config_store import plan_config_store
-from ..training.store import CONSENT_BYTES, StorePlan, build_store, gigabytes
+from ..training.store import CONSENT_BYTES, EarlierStore, StoreDescription, StorePlan, build_store, gigabytes
+from ..training.store.description import DESCRIPTION
 from .bank_config import store_text
 from .dimensions import Range
 from .generation import Report
@@ -117,14 +119,41 @@ def _impossible(space: SearchSpace, cut: str, built: BuiltConfig) -> Iterator[st
 def build_stores(planned: list[PlannedStore], report: Report) -> int:
     """Writes what is missing of the stores, and returns how many views were computed now.
 
+    Each is carried on from the one of the nearest earlier cut that has what it needs, or else computed from images.
+
     Raises:
         ConfigError: a folder holds a store of something else.
         DataError: the disk is full.
     """
     computed = 0
-    for store in planned:
-        assert isinstance(store.built.model, SpicModel)
+    whole: list[Path] = []
+    for store in sorted(planned, key=_depth):
         told = partial(report, f"store of {store.plan.description.cut}")
-        computed += build_store(store.built.model, store.plan, store.folder, told)
+        computed += build_store(_model(store), _carried_on(store, whole), store.folder, told)
         write_atomic(store.folder / "config.yaml", store.text)
+        whole.append(store.folder)
     return computed
+
+
+def _model(store: PlannedStore) -> SpicModel:
+    assert isinstance(store.built.model, SpicModel)
+    return store.built.model
+
+
+def _depth(store: PlannedStore) -> int:
+    """Returns how much of the network lies before a store's cut."""
+    return len(_model(store).front_end.graph.nodes)  # type: ignore[arg-type, union-attr]
+
+
+def _carried_on(store: PlannedStore, whole: list[Path]) -> StorePlan:
+    """Returns a store's plan from the last of the whole stores that can be carried on to it, or as it is."""
+    wanted = store.plan.description
+    if (store.folder / DESCRIPTION).exists() and not StoreDescription.load(store.folder).differences(wanted):
+        return store.plan  # begun from images
+    for folder in reversed(whole):
+        try:
+            earlier = EarlierStore(folder, _model(store))
+            return replace(store.plan, description=earlier.check(wanted), earlier=earlier)
+        except ConfigError:  # a cut that does not lie before, or outputs that are not kept there
+            continue
+    return store.plan

@@ -1,6 +1,7 @@
 """Laws of a whole search: what its front claims is what its front gives, and nothing told is trained again."""
 
 import csv
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -14,11 +15,14 @@ from sc2_spic_plugin.datasets.synthetic import SyntheticImages
 from sc2_spic_plugin.errors import CheckpointError, ConfigError, TrainingError
 from sc2_spic_plugin.models import SplitModel
 from sc2_spic_plugin.search import SearchJob, SearchSpace, generation, run_search
+from sc2_spic_plugin.search.dimensions import Choices, Dimension
 from sc2_spic_plugin.search.front import front_of, save_front, values_of
 from sc2_spic_plugin.search.measuring import measure_bank
+from sc2_spic_plugin.search.stores import build_stores, plan_stores
 from sc2_spic_plugin.search.study import SearchStudy
 from sc2_spic_plugin.training.build import build_config, seed_everything
 from sc2_spic_plugin.training.checkpoint import load_model_checkpoint
+from sc2_spic_plugin.training.store import StoreDescription, build_store
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +168,21 @@ def test_a_candidate_that_early_stopping_left_alone_may_fail_too(
     monkeypatch.setattr(generation, "train", failing)
     monkeypatch.setattr(generation, "clearly_beaten", lambda looked, _rule: set(list(looked)[1:]))
     assert run_search(job).summary == "2 candidates: 1 stopped early, 1 failed"
+
+
+def test_the_store_of_a_later_cut_is_carried_on_from_an_earlier_one_that_has_what_it_needs(
+    stores: Path, space: SearchSpace, tmp_path: Path
+) -> None:
+    assert [StoreDescription.load(stores / cut).carried_from for cut in ("layer2", "layer3")] == [[], ["layer2"]]
+    layers = Dimension("distillation_layer", by_cut={"layer2": Choices((".",)), "layer3": Choices((".", "layer4"))})
+    lacking = dataclasses.replace(space, dimensions={**space.dimensions, "distillation_layer": layers})
+    for name, needs, begun in (("lacking", lacking, False), ("begun", space, True)):
+        planned = plan_stores(SearchJob(needs, tmp_path / name))
+        if begun:  # from images, by a search that was stopped
+            later = next(each for each in planned if each.plan.description.cut == "layer3")
+            build_store(later.built.model, later.plan, later.folder)
+        build_stores(planned[::-1], lambda *_: None)
+        assert [StoreDescription.load(each.folder).carried_from for each in planned] == [[], []]
 
 
 def test_a_search_does_not_begin_over_another_one(finished: SearchJob) -> None:
