@@ -41,6 +41,7 @@ METHOD_STYLES: dict[str, MethodStyle] = {
     "spic_static_table_modes": MethodStyle("SPIC, static table, modes", "#08306b", "d"),
     "spic_static_table_kl": MethodStyle("SPIC, static table, KL", "#5b8def", "P"),
     "spic_mode_table": MethodStyle("SPIC, mode table", "#e583b4", "p"),
+    "spic_mode_table_kl": MethodStyle("SPIC, mode table, KL", "#9c1f6b", "p"),
     "spic_l1": MethodStyle("SPIC, l1", "#e69f00", "v"),
     "spic_l1_kl": MethodStyle("SPIC, l1, KL", "#b85600", "^"),
     "spic_factorized": MethodStyle("SPIC, factorised", "#117a55", "<"),
