@@ -53,14 +53,19 @@ def sources(make_result) -> list[Source]:
 
 
 def test_a_point_is_found_by_curve_unit_and_seed(sources: list[Source]) -> None:
-    for name, seed, file in (("spic/u0", 0, "spic"), ("spic/u1@1", 1, "spic"), ("spic@2/u1", 2, "spic@2")):
+    for name, seed, file in (
+        ("spic/u0", 0, "spic"),
+        ("spic/u1@1", 1, "spic"),
+        ("spic@2/u1", 2, "spic@2"),
+        ("spic/u1@2", 2, "spic@2"),  # a curve that was shipped in parts is one curve
+    ):
         origin = find_point(sources, name)
         assert (origin.point.seed, origin.source.path.stem) == (seed, file)
     for name, message in (
         ("spic", "called CURVE/UNIT"),
         ("spik/u0", "Did you mean `spic`"),
         ("jpeg/u01", "no point `u01`. Did you mean .*`u0`"),
-        ("spic/u1", "say which: `spic/u1@0`, `spic/u1@1`"),
+        ("spic/u1", "say which: `spic/u1@0`, `spic/u1@1`, `spic/u1@2`"),
         ("spic/u1@7", "no point `u1@7`"),
     ):
         with pytest.raises(ConfigError, match=message):

@@ -15,7 +15,7 @@ def find_point(sources: Sequence[Source], name: str) -> Origin:
     """Returns the point called `CURVE/UNIT`, or `CURVE/UNIT@SEED` where the curve has several seeds of the unit.
 
     Args:
-        sources: result files; CURVE is the name of one, without `.json`.
+        sources: result files; CURVE is the name of one, without `.json`, or of all its parts (`CURVE@2.json`).
         name: of the point.
 
     Raises:
@@ -24,22 +24,26 @@ def find_point(sources: Sequence[Source], name: str) -> Origin:
     curve, slash, unit = name.partition("/")
     if not slash:
         raise ConfigError(f"a point is called CURVE/UNIT, for example `jpeg/q20`; got `{name}`.")
-    files = [source for source in sources if source.path is not None and source.path.stem == curve]
+    files = [each for each in sources if each.path is not None and curve in (each.path.stem, _curve_of(each.path))]
     if not files:
-        known = [source.path.stem for source in sources if source.path is not None]
+        known = [_curve_of(source.path) for source in sources if source.path is not None]
         raise ConfigError(f"no result file `{curve}.json` among the paths. {nearest(curve, known)}")
-    if len(files) > 1:
+    if len({source.path.parent for source in files if source.path is not None}) > 1:
         listed = ", ".join(str(source.path) for source in files)
         raise ConfigError(f"there are several files `{curve}.json`: {listed}. Name one of them, or its folder, alone.")
-    (source,) = files
-    points = source.result.points
-    found = [point for point in points if unit in (point.unit, f"{point.unit}@{point.seed}")]
+    points = [Origin(point, source) for source in files for point in source.result.points]
+    found = [each for each in points if unit in (each.point.unit, f"{each.point.unit}@{each.point.seed}")]
     if not found:
-        raise ConfigError(f"`{curve}` has no point `{unit}`. {nearest(unit, [point.unit for point in points])}")
+        raise ConfigError(f"`{curve}` has no point `{unit}`. {nearest(unit, [each.point.unit for each in points])}")
     if len(found) > 1:
-        seeds = ", ".join(f"`{curve}/{point.unit}@{point.seed}`" for point in found)
+        seeds = ", ".join(f"`{curve}/{each.point.unit}@{each.point.seed}`" for each in found)
         raise ConfigError(f"`{name}` was measured several times; say which: {seeds}.")
-    return Origin(found[0], source)
+    return found[0]
+
+
+def _curve_of(path: Path) -> str:
+    """Returns the curve that a result file is of, which may have been shipped in parts: `CURVE@2.json` and so on."""
+    return path.stem.partition("@")[0]
 
 
 def shipped_unit_path(folder: Path, origin: Origin) -> Path:
